@@ -1,0 +1,78 @@
+# Everything that is done with a checkout. Needs Python 3.11, git and make; brings the rest into .venv and node_modules.
+
+SYSTEM_PYTHON := $(shell command -v python3.11 || command -v python3)
+PYTHON := .venv/bin/python
+UV := .venv/bin/uv
+# The machine's npm if there is one, else the one from a wheel.
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+SYSTEM_NPM := $(shell command -v npm)
+COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-emit-find-links --custom-compile-command "make lock" $(UPGRADE)
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint format lock clean
+
+help:  ## Say what there is
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
+
+run: .venv/.runtime node_modules/.runtime  ## Set everything up and serve the site (PORT=8000)
+	@exec $(PYTHON) manage.py serve --with-parent
+
+test: lint  ## Check and test everything
+	@$(PYTHON) -m tests.services.browsers
+	$(PYTHON) -m pytest
+
+lint: .venv/.dev node_modules/.dev  ## Check the code without running it, and run the JavaScript's tests
+	$(PYTHON) -m ruff check
+	$(PYTHON) -m ruff format --check
+	$(PYTHON) -m mypy
+	.venv/bin/lint-imports
+	npm run --silent lint
+	npm run --silent types
+	npm run --silent test
+
+format: .venv/.dev  ## Format the Python code
+	$(PYTHON) -m ruff check --fix
+	$(PYTHON) -m ruff format
+
+lock: .venv/.uv  ## Resolve the dependencies anew; UPGRADE=--upgrade takes the newest
+	$(COMPILE) pyproject.toml --extra uvicorn --output-file requirements.txt
+	$(COMPILE) --group node --output-file requirements-node.txt
+	$(COMPILE) pyproject.toml --extra uvicorn --group dev --output-file requirements-dev.txt
+	$(MAKE) .venv/.npm
+	npm install --package-lock-only
+
+clean:  ## Remove what was installed and built; var/ with the database and the pictures stays
+	rm -rf .venv node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+# Files that say what has been installed; each is as new as what it was installed from.
+
+.venv/.uv:
+	@echo "Making a virtual environment."
+	@test -x $(PYTHON) || $(SYSTEM_PYTHON) -m venv .venv
+	@test -x $(UV) || $(PYTHON) -m pip install --quiet --disable-pip-version-check uv
+	@touch $@
+
+.venv/.runtime: requirements.txt .venv/.uv
+	@echo "Installing the Python packages."
+	@$(UV) pip install --quiet --require-hashes --compile-bytecode -r requirements.txt
+	@touch $@
+
+.venv/.dev: requirements-dev.txt .venv/.uv
+	@echo "Installing the Python packages, with those for development."
+	@$(UV) pip install --quiet --require-hashes --compile-bytecode -r requirements-dev.txt
+	@touch $@ .venv/.npm .venv/.runtime
+
+.venv/.npm: requirements-node.txt .venv/.uv
+	@test -n "$(SYSTEM_NPM)" || { echo "Installing npm."; $(UV) pip install --quiet --require-hashes -r requirements-node.txt; }
+	@touch $@
+
+node_modules/.runtime: package.json package-lock.json .npmrc | .venv/.npm
+	@echo "Installing the browser's libraries."
+	@npm ci --loglevel=error --omit=dev >/dev/null
+	@touch $@
+
+node_modules/.dev: package.json package-lock.json .npmrc | .venv/.dev
+	@echo "Installing the browser's libraries, with those for development."
+	@npm ci --loglevel=error >/dev/null
+	@touch $@ node_modules/.runtime

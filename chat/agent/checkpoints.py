@@ -1,0 +1,166 @@
+"""Checkpoints in Postgres: set up once, written only by the worker that owns the run."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMetadata
+from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
+from langgraph.checkpoint.serde import _msgpack
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from langgraph.constants import START
+from psycopg import AsyncConnection, AsyncCursor
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import AsyncConnectionPool
+
+from chat.errors import RunLost
+
+if not _msgpack.STRICT_MSGPACK_ENABLED:
+    # Without it a crafted checkpoint runs code when it is loaded. LangGraph reads the variable when it is imported.
+    raise RuntimeError("LANGGRAPH_STRICT_MSGPACK=true must be in the environment before langgraph is imported.")
+
+Pool = AsyncConnectionPool[AsyncConnection[DictRow]]
+
+_SETUP_LOCK = 0x6261636B64726F70
+"""The advisory lock that lets one process at a time make the tables: concurrent set-ups of LangGraph's fail."""
+
+_SETUP_SECONDS = 60
+
+
+_DROP_INPUT = (
+    "DELETE FROM checkpoint_blobs"
+    " WHERE thread_id = %s AND checkpoint_ns = '' AND channel = '__start__' AND version = %s"
+)
+
+
+@dataclass(frozen=True)
+class Fence:
+    """A query that answers with a row as long as the run still owns its thread.
+
+    It should lock that row against a takeover (FOR KEY SHARE against FOR UPDATE): then a takeover waits for the write
+    under way, and every later write of the old owner finds nothing.
+    """
+
+    sql: str
+    params: tuple[Any, ...]
+
+
+async def setup(conninfo: str) -> None:
+    """Makes the checkpoint tables, or brings them up to date; any number of processes may call it at any time."""
+    async with await AsyncConnection.connect(
+        conninfo, autocommit=True, prepare_threshold=0, row_factory=dict_row
+    ) as connection:
+        async with asyncio.timeout(_SETUP_SECONDS):
+            # Asked for again and again, because whoever waits within pg_advisory_lock() holds a snapshot, and the other's
+            # CREATE INDEX CONCURRENTLY waits for all of those: a deadlock.
+            while not await _try_lock(connection):
+                await asyncio.sleep(0.05)
+        await AsyncPostgresSaver(connection).setup()  # the lock ends with the connection
+
+
+async def _try_lock(connection: AsyncConnection[DictRow]) -> bool:
+    cursor = await connection.execute("SELECT pg_try_advisory_lock(%s) AS locked", (_SETUP_LOCK,))
+    row = await cursor.fetchone()
+    return bool(row and row["locked"])
+
+
+def open_pool(conninfo: str, *, min_size: int = 1, max_size: int = 8) -> Pool:
+    """A pool as savers need it, not yet open: `await pool.open()` in the loop that will use it."""
+    return AsyncConnectionPool(
+        conninfo,
+        min_size=min_size,
+        max_size=max_size,
+        open=False,
+        kwargs={"autocommit": True, "row_factory": dict_row},
+        name="checkpoints",
+    )
+
+
+async def delete(pool: Pool, thread_id: str) -> None:
+    """Removes every checkpoint of the thread, in one transaction."""
+    async with pool.connection() as connection, connection.transaction(), connection.pipeline():
+        for table in ("checkpoints", "checkpoint_blobs", "checkpoint_writes"):
+            await connection.execute(f"DELETE FROM {table} WHERE thread_id = %s", (thread_id,))  # noqa: S608
+
+
+class FencedSaver(AsyncPostgresSaver):
+    """The saver of one attempt of a run: every write asserts in its own transaction that the run still owns its thread.
+
+    Raises errors.RunLost, and has written nothing, when it does not. Reading needs no ownership. `fence=None` is for
+    reading only: every write is refused. Make one for each run (a saver lets one statement through at a time), in the
+    loop that uses it.
+    """
+
+    def __init__(self, pool: Pool, fence: Fence | None) -> None:
+        super().__init__(pool, serde=JsonPlusSerializer())
+        self._pool = pool
+        self._fence = fence
+        self._consumed: tuple[str, str] | None = None
+
+    async def aput(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        """Like the parent's; the checkpoint behind the input also drops the input's copy, one sixth of a turn's bytes.
+
+        The input is written twice: as the input checkpoint's own value, and as what its only task made of it. Nobody
+        reads the first again once the second is part of a stored checkpoint.
+        """
+        if metadata.get("source") == "loop" and START in new_versions:
+            self._consumed = (config["configurable"]["thread_id"], str(checkpoint["versions_seen"][START][START]))
+        return await super().aput(config, checkpoint, metadata, new_versions)
+
+    def get_next_version(self, current: str | None, channel: None) -> str:
+        """Like the parent's, in 19 characters for 50: a checkpoint names eight versions or so, and every turn has five.
+
+        The count comes first, so that versions sort; chance comes after it, so that two branches share none.
+        """
+        count = int(current.split(".")[0]) + 1 if current else 1
+        return f"{count:010}.{secrets.token_hex(4)}"
+
+    @asynccontextmanager
+    async def _cursor(self, *, pipeline: bool = False) -> AsyncIterator[AsyncCursor[DictRow]]:
+        """The one door to the database; `pipeline` is how the parent asks for a cursor to write with."""
+        if not pipeline:
+            async with super()._cursor() as cursor:
+                yield cursor
+            return
+        if self._fence is None:
+            raise RunLost
+        # One round trip for BEGIN, the fence and the writes, one for COMMIT; a fence that finds nothing rolls back.
+        async with (
+            self.lock,
+            self._pool.connection() as connection,
+            connection.pipeline(),
+            connection.transaction(),
+            connection.cursor(row_factory=dict_row) as fence,
+            connection.cursor(binary=True, row_factory=dict_row) as cursor,
+        ):
+            await fence.execute(self._fence.sql, self._fence.params)
+            if self._consumed is not None:
+                consumed, self._consumed = self._consumed, None
+                await cursor.execute(_DROP_INPUT, consumed)
+            yield cursor
+            if await fence.fetchone() is None:
+                raise RunLost
+
+    async def last_of(self, thread_id: str, run_id: str) -> str | None:
+        """The id of the newest checkpoint that the run wrote in the thread."""
+        async with self._cursor() as cursor:
+            await cursor.execute(
+                "SELECT checkpoint_id FROM checkpoints"
+                " WHERE thread_id = %s AND checkpoint_ns = '' AND metadata ->> 'run_id' = %s"
+                " ORDER BY checkpoint_id DESC LIMIT 1",
+                (thread_id, run_id),
+            )
+            row = await cursor.fetchone()
+        return row["checkpoint_id"] if row else None

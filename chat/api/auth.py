@@ -1,0 +1,32 @@
+"""Who calls: a bearer token, or the site's own session with its CSRF token."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+from ninja.security.base import AuthBase
+from ninja.utils import check_csrf
+
+from chat import access
+from chat.errors import Forbidden, NotSignedIn
+
+
+class PersonAuth(AuthBase):
+    """Gives the person as `request.auth`. Raises NotSignedIn, Forbidden."""
+
+    openapi_type = "http"
+    openapi_scheme = "bearer"
+
+    def __call__(self, request: HttpRequest) -> Any:
+        token = access.bearer(request.headers.get("Authorization"))
+        if token is not None:
+            user = access.user_of_token(token)
+            if user is None:
+                raise NotSignedIn("This token is not valid.")
+            return user
+        if not request.user.is_authenticated:
+            raise NotSignedIn("Sign in, or send a token.")
+        if check_csrf(request) is not None:
+            raise Forbidden("The CSRF token is missing or wrong; reload the page.")
+        return request.user

@@ -1,0 +1,111 @@
+"""The two ways to the database, and where each is used.
+
+The event path (log, feed, checkpoints) speaks SQL over asyncio on `pool()`, so that no token waits for a thread.
+Everything that changes rows is ordinary Django, run by `in_thread` on a few threads of its own: a slow query there
+delays neither the event loop nor another person's socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Generic, ParamSpec, TypeVar
+from weakref import WeakKeyDictionary
+
+import django.db
+import psycopg
+from django.db import connections
+from psycopg.rows import TupleRow
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from chat.errors import Unavailable
+from project import postgres
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+THREADS = 8
+POOL_SIZE = 8
+WAIT_SECONDS = 10.0
+
+Pool = AsyncConnectionPool[psycopg.AsyncConnection[TupleRow]]
+
+_threads = ThreadPoolExecutor(THREADS, thread_name_prefix="chat-db")
+
+
+class PerLoop(Generic[T]):
+    """One value for each running event loop, made at its first use: connections and tasks belong to a loop."""
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make = make
+        self._values: WeakKeyDictionary[asyncio.AbstractEventLoop, T] = WeakKeyDictionary()
+
+    def get(self) -> T:
+        loop = asyncio.get_running_loop()
+        if loop not in self._values:
+            self._values[loop] = self._make()
+        return self._values[loop]
+
+    def pop(self) -> T | None:
+        return self._values.pop(asyncio.get_running_loop(), None)
+
+
+def _make_pool() -> Pool:
+    return AsyncConnectionPool(
+        postgres.conninfo(),
+        min_size=1,
+        max_size=POOL_SIZE,
+        timeout=WAIT_SECONDS,
+        max_lifetime=3600,
+        kwargs={"autocommit": True, "prepare_threshold": 1, "application_name": "backdrop"},
+        check=AsyncConnectionPool.check_connection,
+        open=False,
+    )
+
+
+_pool = PerLoop(_make_pool)
+
+
+async def pool() -> Pool:
+    """The loop's connections: autocommit, opened at the first call."""
+    found = _pool.get()
+    await found.open()
+    return found
+
+
+async def close() -> None:
+    """Close the loop's connections."""
+    found = _pool.pop()
+    if found is not None:
+        await found.close()
+
+
+async def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run Django's synchronous work on a thread, with a connection that goes back to the pool afterwards.
+
+    Raises Unavailable where the database does not answer; what the work had begun was rolled back.
+    """
+
+    def run() -> T:
+        try:
+            return work(*args, **kwargs)
+        finally:
+            connections.close_all()
+
+    context = contextvars.copy_context()
+    try:
+        return await asyncio.get_running_loop().run_in_executor(_threads, lambda: context.run(run))
+    except (django.db.OperationalError, django.db.InterfaceError) as error:
+        raise Unavailable("The database does not answer right now. Try again in a moment.") from error
+
+
+DOWN: tuple[type[Exception], ...] = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, Unavailable)
+"""What is raised where the database is away, on either way."""
+
+
+def execute(sql: str, args: list[Any]) -> None:
+    """A statement on Django's connection, in the caller's transaction."""
+    with django.db.connection.cursor() as cursor:
+        cursor.execute(sql, args)

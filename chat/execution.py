@@ -1,0 +1,198 @@
+"""Executing a run: from a job to an answer. What claim gave to a worker is driven here until finish takes it back.
+
+The agent's stream is read part by part; what it comes to is told in the log as it happens. Deltas are not waited for
+one by one: they go to the log's writer in order, and what changes rows waits until they are written. An attempt ends in
+one of these ways:
+
+- the agent ends: the run is completed, or failed with a reason that a person can act on;
+- RunLost: somebody else's claim or a stop took the run away; there is nothing left to do here;
+- the process stops in order, or the database goes away: the job is handed back, and whoever takes it next goes on from
+  the last checkpoint.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from contextlib import aclosing
+from typing import Any
+from uuid import UUID
+
+from chat import configured, db, events, objects, runs
+from chat.agent import checkpoints, graph, history, middleware, models, resume, stream
+from chat.agent.context import RunContext
+from chat.db import in_thread
+from chat.effects import RunEffects
+from chat.errors import HandedBack, RunLost
+from chat.log import append
+from project import postgres
+
+logger = logging.getLogger(__name__)
+
+UNWRITTEN_MAX = 32
+"""How many appends may be on their way before the agent is held back."""
+
+
+class _Agent:
+    """The agent as one process has it: built once, with a memory for each run."""
+
+    def __init__(self) -> None:
+        self.graph = graph.build(configured.model())
+        self.painter = configured.the_painter()
+        self.pool = checkpoints.open_pool(postgres.conninfo())
+
+
+_agent = db.PerLoop(_Agent)
+
+
+async def close() -> None:
+    """Close the loop's connections to the agent's memory."""
+    found = _agent.pop()
+    if found is not None:
+        await found.pool.close()
+
+
+async def warm() -> None:
+    """Build the agent before the first run needs it."""
+    await asyncio.to_thread(configured.model)
+    await _agent.get().pool.open()
+
+
+_FENCE = """
+SELECT 1 FROM chat_thread WHERE id = %s AND active_run_id = %s AND active_attempt = %s FOR KEY SHARE
+"""
+
+
+async def execute(run_id: UUID, worker: str, stopping: asyncio.Event) -> None:
+    """Work on the run until it ends or is not this worker's any more.
+
+    Raises HandedBack where its job must be done again: `stopping` was set and a step had ended, or the database went.
+    """
+    claim = await in_thread(runs.claim, run_id, worker)
+    if claim is None:
+        return
+    try:
+        await _Attempt(claim, stopping).drive()
+    except RunLost:
+        logger.info("run %s went on elsewhere", run_id)
+    except db.DOWN as error:
+        raise HandedBack("the database does not answer") from error
+
+
+class _Attempt:
+    """One worker's execution of a claimed run."""
+
+    def __init__(self, claim: runs.Claim, stopping: asyncio.Event) -> None:
+        self._claim = claim
+        self._stopping = stopping
+        self._unwritten: deque[asyncio.Future[int]] = deque()
+        self._translation: stream.Translation
+
+    async def drive(self) -> None:
+        claim = self._claim
+        try:
+            await self._stream()
+        except (RunLost, HandedBack, *db.DOWN):
+            raise
+        except LookupError as error:
+            await self._fail("memory_lost", f"The agent's memory of this thread is gone: {error}", retryable=False)
+        except middleware.TooManySteps:
+            await self._fail("too_many_steps", "The model called tools without coming to an end.", retryable=True)
+        except Exception as error:
+            code, message, retryable = models.failure(error)
+            logger.warning("run %s failed: %s (%s)", claim.run_id, code, type(error).__name__)
+            await self._fail(code, message, retryable=retryable)
+        else:
+            await self._written()
+            await in_thread(runs.complete, claim, self._ending())
+
+    async def _stream(self) -> None:
+        claim = self._claim
+        agent = _agent.get()
+        await agent.pool.open()
+        fence = checkpoints.Fence(_FENCE, (claim.thread_id, claim.fence.run_id, claim.fence.attempt))
+        saver = checkpoints.FencedSaver(agent.pool, fence)
+        mine = graph.remembering(agent.graph, saver)
+        self._translation = self._new_translation([])
+        position = await resume.locate(
+            mine,
+            saver,
+            thread_id=str(claim.thread_id),
+            run_id=str(claim.run_id),
+            path=claim.earlier,
+            begun=claim.again,
+        )
+        self._translation = self._new_translation(position.answered)
+        if claim.again:
+            restarted = self._translation.restarted()
+            await in_thread(runs.restart, claim, restarted.text, restarted.reasoning)
+        context = RunContext(
+            thread_id=str(claim.thread_id),
+            run_id=str(claim.run_id),
+            attempt=claim.fence.attempt,
+            effects=RunEffects(claim),
+            painter=agent.painter,
+        )
+        parts = graph.stream(mine, position.given(claim.prompt.human), position.config, context)
+        async with aclosing(parts):  # type: ignore[type-var]
+            async for part in parts:
+                await self._tell(self._translation.translate(part))
+                if self._stopping.is_set() and part["type"] == "checkpoints":
+                    await self._written()
+                    raise HandedBack("the process stops")
+
+    def _new_translation(self, answered: Any) -> stream.Translation:
+        claim = self._claim
+        return stream.Translation(
+            run_id=str(claim.run_id),
+            message_id=str(claim.answer_id),
+            attempt=claim.fence.attempt,
+            answered=answered,
+            tool_calls=claim.prompt.tool_calls,
+            started_at=claim.started_at,
+        )
+
+    async def _tell(self, happened: list[events.Event]) -> None:
+        streamed: list[events.Event] = []
+        for event in happened:
+            match event:
+                case events.ToolCallStarted() | events.ToolCallCompleted():
+                    await self._append(streamed)
+                    streamed = []
+                    await self._written()
+                    await in_thread(runs.note_tool_call, self._claim, event.tool_call, event)
+                case events.ImageReady():
+                    await self._append(streamed)
+                    streamed = []
+                    await self._written()
+                    await in_thread(runs.announce_image, self._claim, event)
+                case _:
+                    streamed.append(event)
+        await self._append(streamed)
+
+    async def _append(self, streamed: list[events.Event]) -> None:
+        if streamed:
+            self._unwritten.append(append(self._claim.thread_id, self._claim.fence, streamed))
+        while self._unwritten and (len(self._unwritten) > UNWRITTEN_MAX or self._unwritten[0].done()):
+            await self._unwritten.popleft()
+
+    async def _written(self) -> None:
+        """Wait until all that was told is in the log."""
+        while self._unwritten:
+            await self._unwritten.popleft()
+
+    def _ending(self, error: objects.RunError | None = None) -> runs.Ending:
+        told = self._translation
+        return runs.Ending(
+            text=told.text,
+            reasoning=told.reasoning,
+            checkpoint_id=told.checkpoint_id or "",
+            usage=told.usage or None,
+            error=error,
+        )
+
+    async def _fail(self, code: str, message: str, *, retryable: bool) -> None:
+        await self._written()
+        error = objects.RunError(code=code, message=message, retryable=retryable)
+        await in_thread(runs.fail, self._claim, self._ending(error))

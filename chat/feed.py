@@ -1,0 +1,230 @@
+"""One ordered, gapless stream of a thread's events for each subscriber: live, replay and repair; behind every transport.
+
+A process follows a thread once, whatever its number of tabs: its Topic hears the group, puts what it hears in order,
+and reads from the log what it did not hear. A Subscription is one tab's place in that stream. It holds a bounded queue;
+a tab that is slower than its thread loses the queue, not events, and goes on from the log.
+
+The channel layer is only a way of hearing sooner. Every LOOK_SECONDS the heads of all followed threads are compared
+with the log in one query: what a deaf, flushed or dead layer did not bring is found then, and the groups are joined
+again. While that lasts the look is taken every DEAF_LOOK_SECONDS.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from typing import Any
+from uuid import UUID
+
+from chat import db, groups, log
+from chat.log import Frame
+
+logger = logging.getLogger(__name__)
+
+LOOK_SECONDS = 2.0
+DEAF_LOOK_SECONDS = 0.25
+DEAF_FOR_SECONDS = 10.0
+QUEUE_CHARACTERS = 256 * 1024
+
+
+class Topic:
+    """A thread as one process follows it: everything up to `head` was handed to the subscriptions."""
+
+    def __init__(self, thread_id: UUID, head: int) -> None:
+        self.thread_id = thread_id
+        self.head = head
+        self.subscriptions: set[Subscription] = set()
+        self._known = head
+        self._repair: asyncio.Task[None] | None = None
+
+    def hear(self, message: dict[str, Any]) -> None:
+        """What the group brought: frames numbered from `base` + 1 on, or, without frames, only that the thread ended."""
+        if message.get("ended"):
+            for subscription in self.subscriptions:
+                subscription.end()
+            return
+        base: int = message["base"]
+        texts: list[str] = message["frames"]
+        last = base + len(texts)
+        if last <= self.head:
+            return
+        if base > self.head or self._repair is not None:
+            self.look(last)
+            return
+        self._hand_on([Frame(base + place, text) for place, text in enumerate(texts, 1) if base + place > self.head], last)
+
+    def look(self, known: int) -> bool:
+        """The log has reached `known`: read what was not heard. Says whether something was missing."""
+        self._known = max(self._known, known)
+        if self._known <= self.head:
+            return False
+        if self._repair is None:
+            self._repair = asyncio.get_running_loop().create_task(self._read())
+        return True
+
+    async def _read(self) -> None:
+        try:
+            while self.head < self._known:
+                frames, reached = await log.since(self.thread_id, self.head, self._known)
+                self._hand_on(frames, reached)
+        except db.DOWN as error:
+            logger.debug("the log does not answer: %r; the next look reads it", error)
+        finally:
+            self._repair = None
+
+    def _hand_on(self, frames: list[Frame], reached: int) -> None:
+        self.head = reached
+        for subscription in self.subscriptions:
+            subscription.push(frames)
+
+
+class Subscription:
+    """One subscriber's place in a thread's stream: everything up to `position` was given to it."""
+
+    def __init__(self, topic: Topic, position: int) -> None:
+        self.topic = topic
+        self.position = position
+        self._queue: deque[Frame] = deque()
+        self._queued = 0
+        self._behind = position < topic.head
+        self._ended = False
+        self._wake = asyncio.Event()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the thread is gone."""
+        return self._ended
+
+    def push(self, frames: list[Frame]) -> None:
+        if self._behind:
+            self._wake.set()
+            return
+        self._queue.extend(frames)
+        self._queued += sum(len(frame.text) for frame in frames)
+        if self._queued > QUEUE_CHARACTERS:
+            self._queue.clear()
+            self._queued = 0
+            self._behind = True
+        self._wake.set()
+
+    def end(self) -> None:
+        self._ended = True
+        self._wake.set()
+
+    async def next(self) -> list[Frame]:
+        """The next frames in order, at least one; none when the thread is gone. Waits as long as it takes.
+
+        Raises what is in db.DOWN where the log is needed and does not answer; the call may then be made again.
+        """
+        while not self._ended:
+            if self._behind:
+                frames = await self._catch_up()
+            else:
+                frames = [frame for frame in self._queue if frame.seq > self.position]
+                self._queue.clear()
+                self._queued = 0
+            if frames:
+                self.position = frames[-1].seq
+                return frames
+            if not self._behind:
+                self._wake.clear()
+                await self._wake.wait()
+        return []
+
+    async def _catch_up(self) -> list[Frame]:
+        until = self.topic.head
+        frames, reached = await log.since(self.topic.thread_id, self.position, until)
+        self.position = max(self.position, reached)
+        # No await between this look and the next push: what is handed on from here lands in the queue.
+        self._behind = self.position < self.topic.head
+        return frames
+
+
+class Hub:
+    """All the threads that a process follows."""
+
+    def __init__(self) -> None:
+        self._topics: dict[UUID, Topic] = {}
+        self._opening: dict[UUID, asyncio.Lock] = {}
+        self._deaf_until = 0.0
+        self._watch = asyncio.get_running_loop().create_task(self._watch_loop())
+
+    async def subscribe(self, thread_id: UUID, position: int) -> Subscription:
+        """Follow the thread from after `position` on, a number that its log has reached.
+
+        The group is joined before the log's head is read again, so that nothing falls between the two.
+        """
+        lock = self._opening.setdefault(thread_id, asyncio.Lock())
+        async with lock:
+            topic = self._topics.get(thread_id)
+            if topic is None:
+                topic = Topic(thread_id, position)
+                self._topics[thread_id] = topic
+                try:
+                    await groups.exchange().join(groups.thread(thread_id), topic.hear)
+                    topic.look((await log.heads([thread_id])).get(thread_id, position))
+                except BaseException:
+                    del self._topics[thread_id]
+                    await groups.exchange().leave(groups.thread(thread_id), topic.hear)
+                    raise
+            subscription = Subscription(topic, position)
+            topic.subscriptions.add(subscription)
+            return subscription
+
+    async def unsubscribe(self, subscription: Subscription) -> None:
+        topic = subscription.topic
+        topic.subscriptions.discard(subscription)
+        async with self._opening.setdefault(topic.thread_id, asyncio.Lock()):
+            if not topic.subscriptions and self._topics.get(topic.thread_id) is topic:
+                del self._topics[topic.thread_id]
+                await groups.exchange().leave(groups.thread(topic.thread_id), topic.hear)
+        lock = self._opening.get(topic.thread_id)
+        if lock is not None and not lock.locked() and topic.thread_id not in self._topics:
+            del self._opening[topic.thread_id]
+
+    async def _watch_loop(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(DEAF_LOOK_SECONDS if loop.time() < self._deaf_until else LOOK_SECONDS)
+            if not self._topics:
+                continue
+            # Only what was committed a moment ago counts as unheard: the frames of this very moment are on their way.
+            followed = {topic.thread_id: topic.head for topic in self._topics.values()}
+            try:
+                heads = await log.heads(list(followed))
+            except db.DOWN as error:
+                logger.debug("the log does not answer: %r", error)
+                continue
+            except Exception:
+                logger.exception("the look at the log failed")
+                continue
+            await asyncio.sleep(DEAF_LOOK_SECONDS)
+            unheard = [
+                topic
+                for thread_id, head in heads.items()
+                if (topic := self._topics.get(thread_id)) is not None and topic.look(head)
+            ]
+            if unheard:
+                if loop.time() >= self._deaf_until:
+                    logger.info("the channel layer did not bring what the log has: joining its groups again")
+                self._deaf_until = loop.time() + DEAF_FOR_SECONDS
+                await groups.exchange().rejoin()
+
+    async def close(self) -> None:
+        self._watch.cancel()
+        await asyncio.gather(self._watch, return_exceptions=True)
+
+
+_hub = db.PerLoop(Hub)
+
+
+def hub() -> Hub:
+    """The running loop's hub."""
+    return _hub.get()
+
+
+async def close() -> None:
+    found = _hub.pop()
+    if found is not None:
+        await found.close()

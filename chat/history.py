@@ -1,0 +1,206 @@
+"""A thread as it stands, read from rows: the snapshot that replaces what a client holds, and pages of older messages.
+
+The other of the two folds over the log (the first is static/chat/js/store.js): what a client that watched has put
+together from events, another gets from here, and both must be the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.db.models import Count
+
+from chat import events, objects
+from chat.errors import NotFound
+from chat.models import Event, Message, Run, Thread
+
+PAGE = 50
+
+_PATH = """
+WITH RECURSIVE path (id, parent_id, place) AS (
+    SELECT id, parent_id, 1 FROM chat_message WHERE id = %s AND thread_id = %s
+    UNION ALL
+    SELECT message.id, message.parent_id, path.place + 1
+    FROM chat_message AS message JOIN path ON message.id = path.parent_id
+    WHERE path.place < %s
+)
+SELECT id FROM path ORDER BY place DESC
+"""
+
+
+def get_thread(user: Any, thread_id: UUID) -> Thread:
+    """The person's own thread. Raises NotFound; another person's looks exactly the same."""
+    thread: Thread | None = Thread.objects.owned_by(user).filter(id=thread_id).first()
+    if thread is None:
+        raise NotFound("There is no such thread.")
+    return thread
+
+
+def snapshot(user: Any, thread_id: UUID, limit: int = PAGE) -> dict[str, Any]:
+    """The frame that replaces what a client holds: `{type, seq, thread, messages, runs, has_more}`.
+
+    All of it is of one moment of the log, that of `seq`. Raises NotFound.
+    """
+    with transaction.atomic(durable=True):
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        thread = get_thread(user, thread_id)
+        shown, has_more = _path(thread, thread.head_id, limit)
+        queued = Message.objects.filter(thread=thread, status=Message.Status.QUEUED).order_by("created_at", "id")
+        shown += as_objects(thread, queued)
+        unfinished = Run.objects.filter(thread=thread, status__in=Run.UNFINISHED).order_by("created_at", "id")
+        failed = Run.objects.filter(answer_id=thread.head_id, status=Run.Status.FAILED)
+        return {
+            "type": "snapshot",
+            "seq": thread.last_seq,
+            "thread": thread.as_object().model_dump(mode="json"),
+            "messages": [message.model_dump(mode="json") for message in shown],
+            "runs": [run.as_object().model_dump(mode="json") for run in (*failed, *unfinished)],
+            "has_more": has_more,
+        }
+
+
+def page(user: Any, thread_id: UUID, before: UUID | None, limit: int = PAGE) -> dict[str, Any]:
+    """A page of the shown path, newest last: the messages before the message `before`, or the newest.
+
+    Raises NotFound.
+    """
+    thread = get_thread(user, thread_id)
+    last = thread.head_id
+    if before is not None:
+        known = Message.objects.filter(thread=thread, id=before).values_list("parent_id", flat=True)
+        if not known:
+            raise NotFound("There is no such message.")
+        last = known[0]
+    shown, has_more = _path(thread, last, limit)
+    return {"messages": [message.model_dump(mode="json") for message in shown], "has_more": has_more}
+
+
+def path_from(thread: Thread, first: Message) -> list[objects.Message]:
+    """The shown path from the message `first` on."""
+    ids = _path_ids(thread, thread.head_id, 1_000_000)
+    return as_objects(thread, Message.objects.filter(id__in=ids[ids.index(first.id) :]), ids)
+
+
+def _path(thread: Thread, last: UUID | None, limit: int) -> tuple[list[objects.Message], bool]:
+    ids = _path_ids(thread, last, limit + 1)
+    has_more = len(ids) > limit
+    ids = ids[-limit:]
+    return as_objects(thread, Message.objects.filter(id__in=ids), ids), has_more
+
+
+def _path_ids(thread: Thread, last: UUID | None, limit: int) -> list[UUID]:
+    if last is None:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(_PATH, [last, thread.id, limit])
+        return [row[0] for row in cursor.fetchall()]
+
+
+def as_object(message: Message) -> objects.Message:
+    """One message as a client sees it."""
+    return as_objects(message.thread, Message.objects.filter(id=message.id))[0]
+
+
+def as_objects(
+    thread: Thread, messages: Any, order: Sequence[UUID] | None = None
+) -> list[objects.Message]:
+    """Messages with all that stands in them, in the given order of ids, in a fixed number of queries."""
+    rows: list[Message] = list(messages.select_related("run").prefetch_related("attachments", "tool_calls", "images"))
+    if order is not None:
+        by_id = {row.id: row for row in rows}
+        rows = [by_id[id_] for id_ in order]
+    if not rows:
+        return []
+    counts = _sibling_counts(thread, {row.parent_id for row in rows})
+    partial = _partials([row for row in rows if row.status == Message.Status.STREAMING])
+    return [_as_object(row, counts.get(row.parent_id, 0), partial.get(row.id)) for row in rows]
+
+
+def _sibling_counts(thread: Thread, parents: set[UUID | None]) -> dict[UUID | None, int]:
+    placed = Message.objects.filter(thread=thread).exclude(status=Message.Status.QUEUED)
+    counts: dict[UUID | None, int] = dict(
+        placed.filter(parent_id__in=[parent for parent in parents if parent is not None])
+        .values_list("parent_id")
+        .annotate(count=Count("id"))
+    )
+    if None in parents:
+        counts[None] = placed.filter(parent=None).count()
+    return counts
+
+
+class _Partial:
+    """What an unfinished answer has come to: the fold of its run's events since it began."""
+
+    def __init__(self) -> None:
+        self.text: list[str] = []
+        self.reasoning: list[str] = []
+        self.progress: dict[str, dict[str, Any]] = {}
+
+    def apply(self, event: dict[str, Any]) -> None:
+        match event["type"]:
+            case "assistant_delta":
+                self.text.append(event["text"])
+            case "reasoning_delta":
+                self.reasoning.append(event["text"])
+            case "message_restarted":
+                self.text = [event["text"]]
+                self.reasoning = [event["reasoning"]]
+            case "tool_call_progress":
+                self.progress[event["tool_call_id"]] = {
+                    name: event[name] for name in ("progress", "text", "preview_url")
+                }
+
+
+def _partials(streaming: Iterable[Message]) -> dict[UUID, _Partial]:
+    found: dict[UUID, _Partial] = {}
+    for message in streaming:
+        run = Run.objects.get(answer=message)
+        partial = found[message.id] = _Partial()
+        written = Event.objects.filter(
+            thread_id=message.thread_id, seq__gt=run.first_seq, run_id=run.id, type__in=events.DISPOSABLE
+        )
+        for body in written.order_by("seq").values_list("body", flat=True):
+            partial.apply(events.loads(body))
+    return found
+
+
+def partial_text(message: Message) -> tuple[str, str]:
+    """Text and reasoning of an unfinished answer as the log has them."""
+    partial = _partials([message])[message.id]
+    return "".join(partial.text), "".join(partial.reasoning)
+
+
+def _as_object(row: Message, siblings: int, partial: _Partial | None) -> objects.Message:
+    calls = [call.as_object() for call in sorted(row.tool_calls.all(), key=lambda call: (call.text_offset, call.id))]
+    text, reasoning = row.text, row.reasoning
+    if partial is not None:
+        text, reasoning = "".join(partial.text), "".join(partial.reasoning)
+        calls = [
+            call.model_copy(update=partial.progress.get(call.id, {})) if call.duration_ms is None else call
+            for call in calls
+        ]
+    run = row.run if row.role == Message.Role.ASSISTANT and row.status != Message.Status.STREAMING else None
+    return objects.Message.model_validate(
+        {
+            "id": str(row.id),
+            "thread_id": str(row.thread_id),
+            "run_id": str(row.run_id) if row.run_id else None,
+            "parent_id": str(row.parent_id) if row.parent_id else None,
+            "role": row.role,
+            "text": text,
+            "reasoning": reasoning,
+            "status": row.status,
+            "attachments": [image.as_object() for image in row.attachments.all()],
+            "tool_calls": calls,
+            "images": [image.as_object() for image in sorted(row.images.all(), key=lambda image: image.created_at)],
+            "sibling_index": row.sibling_index,
+            "sibling_count": max(siblings, 1),
+            "error": run.error if run else None,
+            "elapsed_ms": run.elapsed_ms if run else None,
+            "created_at": row.created_at,
+        }
+    )

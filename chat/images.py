@@ -1,0 +1,134 @@
+"""Pictures: check, store, find and delete them. Files lie in private storage, rows say whose they are.
+
+Every picture is decoded and encoded again before it is kept: what is served is an image and nothing else, without the
+metadata that a camera or an editor put in.
+"""
+
+from __future__ import annotations
+
+import io
+import uuid
+import warnings
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import PIL.Image
+import PIL.ImageOps
+from django.conf import settings
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.db import transaction
+
+from chat.errors import InvalidField, NotFound
+from chat.models import Image
+
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
+PIXELS_MAX = 40_000_000
+SIDE_MAX = 4096
+THUMBNAIL_SIDE = 640
+
+
+class Encoded(NamedTuple):
+    """A picture ready to be kept: WebP, with its thumbnail and the accent that it lends to a page."""
+
+    data: bytes
+    thumbnail: bytes
+    width: int
+    height: int
+    accent: dict[str, str]
+
+
+def encode(data: bytes) -> Encoded:
+    """Decode whatever picture this is, and encode it for keeping. Takes a moment of CPU.
+
+    Raises InvalidField where it is none of FORMATS, is broken, or has more pixels than PIXELS_MAX.
+    """
+    from chat.agent.painter import accent  # numpy; only where a picture is made
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", PIL.Image.DecompressionBombWarning)
+            opened = PIL.Image.open(io.BytesIO(data), formats=FORMATS)
+            if opened.width * opened.height > PIXELS_MAX:
+                raise InvalidField(f"A picture may have {PIXELS_MAX // 1_000_000} million pixels.", field="file")
+            picture = PIL.ImageOps.exif_transpose(opened).convert("RGB")
+    except InvalidField:
+        raise
+    except Exception as error:  # a decoder raises whatever a broken file makes it raise
+        raise InvalidField("This is not a PNG, JPEG, WebP or GIF picture, or it is broken.", field="file") from error
+    picture.thumbnail((SIDE_MAX, SIDE_MAX))
+    small = picture.copy()
+    small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+    return Encoded(_webp(picture, 88), _webp(small, 80), picture.width, picture.height, accent.accent(small))
+
+
+def _webp(picture: PIL.Image.Image, quality: int) -> bytes:
+    out = io.BytesIO()
+    picture.save(out, "WEBP", quality=quality, method=2)
+    return out.getvalue()
+
+
+def keep(encoded: Encoded, **fields: Any) -> Image:
+    """Write the files and make the row, which is not saved yet: files first, so that no row ever lacks its file."""
+    image = Image(
+        id=uuid.uuid4(),
+        mime="image/webp",
+        width=encoded.width,
+        height=encoded.height,
+        accent=encoded.accent,
+        **fields,
+    )
+    image.file = default_storage.save(f"images/{image.id}.webp", ContentFile(encoded.data))
+    image.thumbnail = default_storage.save(f"images/{image.id}.small.webp", ContentFile(encoded.thumbnail))
+    return image
+
+
+def upload(user: Any, data: bytes, name: str) -> Image:
+    """Keep a picture that a person uploaded. Raises InvalidField."""
+    if len(data) > settings.UPLOAD_BYTES_MAX:
+        raise InvalidField(f"A picture may have {settings.UPLOAD_BYTES_MAX // 2**20} MB.", field="file")
+    image = keep(encode(data), owner=user, prompt=name.replace("\x00", "")[:200])
+    image.save()
+    return image
+
+
+def get(user: Any, image_id: UUID) -> Image:
+    """The person's own picture. Raises NotFound."""
+    image = Image.objects.owned_by(user).filter(id=image_id).first()
+    if image is None:
+        raise NotFound("There is no such picture.")
+    return image
+
+
+def find(user: Any, *, query: str = "", before: Image | None = None, limit: int = 40) -> list[Image]:
+    """The person's pictures, newest first, whose prompt has all the words of the query."""
+    found = Image.objects.owned_by(user).order_by("-created_at", "-id")
+    for word in query.split()[:8]:
+        found = found.filter(prompt__icontains=word)
+    if before is not None:
+        found = found.extra(where=["(created_at, id) < (%s, %s)"], params=[before.created_at, before.id])
+    return list(found[:limit])
+
+
+def delete(user: Any, image_id: UUID) -> None:
+    """Delete the person's picture with its files. Raises NotFound."""
+    image = get(user, image_id)
+    with transaction.atomic():
+        image.delete()
+        discard_files([image.file, image.thumbnail])
+
+
+def discard_files(names: list[str]) -> None:
+    """Delete files once the transaction that let go of their rows is committed."""
+    transaction.on_commit(lambda: [default_storage.delete(name) for name in names])
+
+
+def keep_preview(thread_id: UUID, data: bytes) -> str:
+    """Keep a partial picture for as long as its run lasts; gives its name below the thread."""
+    name = f"{uuid.uuid4().hex}.jpg"
+    default_storage.save(preview_path(thread_id, name), ContentFile(data))
+    return name
+
+
+def preview_path(thread_id: UUID, name: str) -> str:
+    return f"previews/{thread_id}/{name}"

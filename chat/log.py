@@ -1,0 +1,313 @@
+"""The thread's event log: the truth that everything a person sees is a fold over.
+
+The only code that writes events, and that sends to a group. An event gets its `seq` under the lock of its thread's row,
+is committed, and only then sent. There are two ways in, with one statement:
+
+- `append`, for a run at work: asynchronous and in batches. One writer a process takes what is waiting of all runs,
+  writes it in one statement, sends, and begins again: light load flushes at once, heavy load batches by itself.
+- `record`, for a change of rows: synchronous, inside the transaction that changes them, so that rows and events are
+  committed together or not at all.
+
+Both check the fence: a worker that no longer owns the run writes nothing and gets RunLost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import psycopg
+from django.db import connection, transaction
+
+from chat import db, events, groups
+from chat.errors import RunLost
+
+logger = logging.getLogger(__name__)
+
+BATCH_EVENTS = 1000
+READ_EVENTS = 1000
+
+
+class Frame(NamedTuple):
+    """An event as clients get it."""
+
+    seq: int
+    text: str
+
+
+class Fence(NamedTuple):
+    """The execution of a run on whose behalf something is written."""
+
+    run_id: UUID
+    attempt: int
+
+
+# The rows are locked in the order of their ids, so that two batches cannot wait for each other. A fence is compared
+# with the row as it is once the lock is held: Postgres evaluates the UPDATE's condition again on a row it waited for.
+_APPEND = """
+WITH locked AS MATERIALIZED (
+    SELECT id FROM chat_thread WHERE id = ANY(%(threads)s::uuid[]) ORDER BY id FOR NO KEY UPDATE
+), numbered AS (
+    UPDATE chat_thread AS thread SET last_seq = thread.last_seq + part.events
+    FROM unnest(%(threads)s::uuid[], %(fence_runs)s::uuid[], %(fence_attempts)s::int[], %(counts)s::int[])
+         AS part (thread_id, run_id, attempt, events), locked
+    WHERE thread.id = part.thread_id AND locked.id = thread.id
+      AND (part.run_id IS NULL OR (thread.active_run_id = part.run_id AND thread.active_attempt = part.attempt))
+    RETURNING thread.id, thread.last_seq - part.events AS base
+), written AS (
+    INSERT INTO chat_event (thread_id, seq, type, run_id, body)
+    SELECT event.thread_id, numbered.base + event.place, event.type, event.run_id, event.body
+    FROM unnest(%(of)s::uuid[], %(places)s::int[], %(types)s::text[], %(runs)s::uuid[], %(bodies)s::text[])
+         AS event (thread_id, place, type, run_id, body)
+    JOIN numbered ON numbered.id = event.thread_id
+)
+SELECT id, base FROM numbered
+"""
+
+
+@dataclass(slots=True)
+class _Part:
+    """What is written to one thread in one statement."""
+
+    thread_id: UUID
+    fence: Fence | None
+    encoded: list[tuple[str, UUID | None, str]]
+    waiting: list[asyncio.Future[int]]
+
+
+def _arguments(parts: Sequence[_Part]) -> dict[str, list[Any]]:
+    args: dict[str, list[Any]] = {
+        "threads": [part.thread_id for part in parts],
+        "fence_runs": [part.fence.run_id if part.fence else None for part in parts],
+        "fence_attempts": [part.fence.attempt if part.fence else None for part in parts],
+        "counts": [len(part.encoded) for part in parts],
+        "of": [],
+        "places": [],
+        "types": [],
+        "runs": [],
+        "bodies": [],
+    }
+    for part in parts:
+        for place, (type_, run_id, body) in enumerate(part.encoded, 1):
+            args["of"].append(part.thread_id)
+            args["places"].append(place)
+            args["types"].append(type_)
+            args["runs"].append(run_id)
+            args["bodies"].append(body)
+    return args
+
+
+def _encode(
+    thread_id: UUID, run_id: UUID | None, happened: Iterable[events.Event], at: str
+) -> list[tuple[str, UUID | None, str]]:
+    encoded = []
+    for event in happened:
+        of_run = run_id if event.of_run else None
+        encoded.append((event.type, of_run, events.encode(event, thread_id=thread_id, run_id=of_run, at=at)))
+    return encoded
+
+
+def _message(base: int, part: _Part) -> dict[str, Any]:
+    return {
+        "thread_id": str(part.thread_id),
+        "base": base,
+        "frames": [events.frame(base + place, body) for place, (_, _, body) in enumerate(part.encoded, 1)],
+    }
+
+
+class _Writer:
+    """Group commit: the one task of a process that appends for all its runs."""
+
+    def __init__(self) -> None:
+        self._waiting: list[_Part] = []
+        self._wake = asyncio.Event()
+        self._task = asyncio.get_running_loop().create_task(self._write_loop())
+
+    def submit(self, thread_id: UUID, fence: Fence, happened: Iterable[events.Event]) -> asyncio.Future[int]:
+        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        encoded = _encode(thread_id, fence.run_id, happened, events.now())
+        last = next((part for part in reversed(self._waiting) if part.thread_id == thread_id), None)
+        if last is not None and last.fence == fence:
+            last.encoded += encoded
+            last.waiting.append(future)
+        else:
+            self._waiting.append(_Part(thread_id, fence, encoded, [future]))
+        self._wake.set()
+        return future
+
+    def _take(self) -> list[_Part]:
+        """The next batch: at most one part a thread, for a statement can fence a row only once."""
+        taken: dict[UUID, _Part] = {}
+        left: list[_Part] = []
+        events_taken = 0
+        for part in self._waiting:
+            if part.thread_id in taken or events_taken >= BATCH_EVENTS:
+                left.append(part)
+            else:
+                taken[part.thread_id] = part
+                events_taken += len(part.encoded)
+        self._waiting = left
+        if not left:
+            self._wake.clear()
+        return list(taken.values())
+
+    async def _write_loop(self) -> None:
+        while True:
+            await self._wake.wait()
+            parts = self._take()
+            try:
+                await self._write(parts)
+            except psycopg.DataError:
+                for part in parts:  # one text that Postgres refuses must not fail the others of the batch
+                    await self._write_alone(part)
+            except Exception as error:
+                # Whether the batch was committed is not known. Its runs begin again from their last checkpoint,
+                # which makes both answers right; see execution.py.
+                _fail(parts, error)
+
+    async def _write(self, parts: list[_Part]) -> None:
+        pool = await db.pool()
+        async with pool.connection() as conn:
+            cursor = await conn.execute(_APPEND, _arguments(parts))
+            bases: dict[UUID, int] = dict(await cursor.fetchall())
+        exchange = groups.exchange()
+        for part in parts:
+            base = bases.get(part.thread_id)
+            if base is None:
+                _fail([part], RunLost("The run went on elsewhere."))
+                continue
+            exchange.send(groups.thread(part.thread_id), _message(base, part))
+            for future in part.waiting:
+                if not future.done():
+                    future.set_result(base + len(part.encoded))
+
+    async def _write_alone(self, part: _Part) -> None:
+        try:
+            await self._write([part])
+        except Exception as error:
+            _fail([part], error)
+
+    async def close(self) -> None:
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        _fail(self._waiting, RunLost("The process ends."))
+
+
+def _fail(parts: Iterable[_Part], error: Exception) -> None:
+    for part in parts:
+        for future in part.waiting:
+            if not future.done():
+                future.set_exception(error)
+                future.exception()  # marked as seen: who does not wait for each append looks at the last one
+
+
+_writer = db.PerLoop(_Writer)
+
+
+def append(thread_id: UUID, fence: Fence, happened: Iterable[events.Event]) -> asyncio.Future[int]:
+    """Append events on behalf of a run; they are written in the order of the calls.
+
+    The future gives the last `seq` once the events are committed and sent. It raises RunLost where the fence does not
+    hold, and the database's own error where it is away.
+    """
+    return _writer.get().submit(thread_id, fence, happened)
+
+
+async def close() -> None:
+    """End the loop's writer; what was not written yet is refused."""
+    writer = _writer.pop()
+    if writer is not None:
+        await writer.close()
+
+
+def record(
+    thread_id: UUID, happened: Iterable[events.Event], *, run_id: UUID | None = None, fence: Fence | None = None
+) -> int:
+    """Write events inside the caller's transaction and send them when it commits.
+
+    `run_id` is carried by the events that are of a run; with a `fence` that does not hold nothing is written.
+    Gives the last `seq`. Raises RunLost, and NotAtomic's own error outside a transaction.
+    """
+    part = _Part(thread_id, fence, _encode(thread_id, run_id, happened, events.now()), [])
+    with connection.cursor() as cursor:
+        cursor.execute(_APPEND, _arguments([part]))
+        row = cursor.fetchone()
+    if row is None:
+        raise RunLost("The run went on elsewhere.")
+    base: int = row[1]
+    message = _message(base, part)
+    transaction.on_commit(lambda: groups.send_from_thread(groups.thread(thread_id), message))
+    return base + len(part.encoded)
+
+
+def end(thread_id: UUID) -> None:
+    """Tell all who follow a thread that it is gone, when the transaction that deletes it commits."""
+    transaction.on_commit(lambda: groups.send_from_thread(groups.thread(thread_id), {"ended": True}))
+
+
+def list_changed(owner_id: int, thread_id: UUID) -> None:
+    """Tell the owner's open pages, when the transaction commits, that this thread looks different in their list."""
+    message = {"thread_id": str(thread_id)}
+    transaction.on_commit(lambda: groups.send_from_thread(groups.user(owner_id), message))
+
+
+_SINCE = "SELECT seq, type, body FROM chat_event WHERE thread_id = %s AND seq > %s AND seq <= %s ORDER BY seq LIMIT %s"
+
+
+async def since(thread_id: UUID, after: int, until: int, limit: int = READ_EVENTS) -> tuple[list[Frame], int]:
+    """The kept events after `after`, up to `until`, oldest first; and the number up to which nothing was left out.
+
+    Neighbouring deltas of one message come as one frame with the last one's number.
+    """
+    pool = await db.pool()
+    async with pool.connection() as conn:
+        cursor = await conn.execute(_SINCE, (thread_id, after, until, limit))
+        rows = await cursor.fetchall()
+    reached = rows[-1][0] if len(rows) == limit else until
+    return merge(rows), reached
+
+
+def merge(rows: Sequence[tuple[int, str, str]]) -> list[Frame]:
+    """Rows of (seq, type, body) as frames, each row of neighbouring deltas of one message merged into one."""
+    frames: list[Frame] = []
+    delta: dict[str, Any] | None = None
+    delta_seq = 0
+    pieces: list[str] = []
+
+    def flush() -> None:
+        nonlocal delta
+        if delta is not None:
+            delta["text"] = "".join(pieces)
+            frames.append(Frame(delta_seq, events.frame(delta_seq, events.dumps(delta))))
+            delta = None
+
+    for seq, type_, body in rows:
+        if type_ not in events.DELTAS:
+            flush()
+            frames.append(Frame(seq, events.frame(seq, body)))
+            continue
+        this = events.loads(body)
+        if delta is not None and (delta["type"], delta["message_id"]) == (this["type"], this["message_id"]):
+            pieces.append(this["text"])
+            delta["at"] = this["at"]
+        else:
+            flush()
+            delta, pieces = this, [this["text"]]
+        delta_seq = seq
+    flush()
+    return frames
+
+
+_HEADS = "SELECT id, last_seq FROM chat_thread WHERE id = ANY(%s)"
+
+
+async def heads(thread_ids: Sequence[UUID]) -> dict[UUID, int]:
+    """The log's head of each thread that there is."""
+    pool = await db.pool()
+    async with pool.connection() as conn:
+        cursor = await conn.execute(_HEADS, (list(thread_ids),))
+        return dict(await cursor.fetchall())

@@ -1,0 +1,197 @@
+"""A person's threads: make, list, search, rename, archive, set the background, delete. The writes that are not runs."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any
+from uuid import UUID
+
+from django.core.files.storage import default_storage
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+
+from chat import configured, db, events, images, log
+from chat.agent.tools import css
+from chat.errors import InvalidField, NotFound
+from chat.models import Event, HonouredCommand, Image, Message, Run, Thread, ToolCall
+
+TITLE_MAX = 200
+PAGE = 50
+
+
+def create(user: Any, title: str = "") -> Thread:
+    """Make an empty thread. Raises InvalidField."""
+    with transaction.atomic():
+        thread = Thread.objects.create(
+            owner=user, title=_title(title), model=configured.description()["name"]
+        )
+        log.list_changed(thread.owner_id, thread.id)
+    return thread
+
+
+def lock(user: Any, thread_id: UUID) -> Thread:
+    """The person's own thread, locked until the transaction ends: who decides by what it holds must hold it.
+
+    The lock is the strong one (FOR UPDATE): it waits for the checkpoint writes of a run at work, and they for it.
+    Raises NotFound.
+    """
+    thread: Thread | None = Thread.objects.owned_by(user).select_for_update().filter(id=thread_id).first()
+    if thread is None:
+        raise NotFound("There is no such thread.")
+    return thread
+
+
+def rename(thread: Thread, title: str) -> None:
+    """Name the thread, and tell every tab. Needs the lock. Raises InvalidField."""
+    thread.title = _title(title)
+    _save(thread, "title")
+
+
+def archive(thread: Thread, archived: bool) -> None:
+    """Put the thread away, or take it out again. Needs the lock."""
+    thread.archived = archived
+    _save(thread, "archived")
+
+
+def set_background(thread: Thread, background: dict[str, Any] | None, fence: log.Fence | None = None) -> None:
+    """Set what lies behind the thread: `{kind: image, image_id}`, `{kind: color | gradient, value}` or nothing.
+
+    Needs the lock. Raises InvalidField for what is no colour or gradient of CSS, NotFound for a picture that is not
+    the owner's, RunLost where the fence does not hold.
+    """
+    if background is None:
+        thread.background = None
+    elif background.get("kind") == "image":
+        thread.background = _image_background(thread.owner_id, str(background.get("image_id")))
+    elif background.get("kind") in ("color", "gradient"):
+        kind, value = background["kind"], str(background.get("value"))
+        try:
+            checked = css.color(value) if kind == "color" else css.gradient(value)
+        except ValueError as error:
+            raise InvalidField(str(error), field="background") from None
+        thread.background = {"kind": kind, "value": checked}
+    else:
+        raise InvalidField("A background is an image, a color, a gradient or null.", field="background")
+    _save(thread, "background", fence=fence)
+
+
+def _image_background(owner_id: int, image_id: str) -> dict[str, Any]:
+    try:
+        image = Image.objects.filter(owner_id=owner_id, id=UUID(image_id)).first()
+    except ValueError:
+        image = None
+    if image is None:
+        raise NotFound("There is no such picture.")
+    return {"kind": "image", "image_id": str(image.id), "url": image.url, "accent": image.accent}
+
+
+def delete(user: Any, thread_id: UUID) -> None:
+    """Delete the thread with its messages, runs, pictures, files and the agent's memory. Raises NotFound."""
+    with transaction.atomic():
+        thread = lock(user, thread_id)
+        mine = Image.objects.filter(thread=thread)
+        images.discard_files([name for image in mine for name in (image.file, image.thumbnail)])
+        thread.active_run = None
+        thread.head = None
+        thread.save(update_fields=["active_run", "head"])
+        for rows in (
+            Event.objects.filter(thread=thread),
+            HonouredCommand.objects.filter(thread=thread),
+            ToolCall.objects.filter(run__thread=thread),
+        ):
+            rows._raw_delete(rows.db)  # nothing hangs on these rows; a month's log need not be loaded to go
+        thread.delete()
+        db.execute("DELETE FROM checkpoint_writes WHERE thread_id = %s", [str(thread_id)])
+        db.execute("DELETE FROM checkpoint_blobs WHERE thread_id = %s", [str(thread_id)])
+        db.execute("DELETE FROM checkpoints WHERE thread_id = %s", [str(thread_id)])
+        log.end(thread_id)
+        log.list_changed(thread.owner_id, thread.id)
+        transaction.on_commit(lambda: _delete_previews(thread_id))
+
+
+def _delete_previews(thread_id: UUID) -> None:
+    folder = images.preview_path(thread_id, "")
+    if default_storage.exists(folder):
+        for name in default_storage.listdir(folder)[1]:
+            default_storage.delete(folder + name)
+        default_storage.delete(folder)
+
+
+def entries(user: Any, *, query: str = "", archived: bool = False, cursor: str = "", limit: int = PAGE) -> dict[str, Any]:
+    """A page of the person's threads, the latest first: `{threads: [thread + running], cursor}`.
+
+    With a query, those whose title or messages have all its words. `cursor` is what the page before gave; null at the
+    end. Raises InvalidField for a cursor that is none.
+    """
+    found = Thread.objects.owned_by(user).filter(archived=archived)
+    for word in query.split()[:8]:
+        said = Message.objects.filter(thread=OuterRef("pk"), text__icontains=word)
+        found = found.filter(Q(title__icontains=word) | Exists(said))
+    if cursor:
+        updated_at, id_ = _parse_cursor(cursor)
+        found = found.extra(where=["(updated_at, id) < (%s, %s)"], params=[updated_at, id_])
+    rows = list(_with_running(found).order_by("-updated_at", "-id")[: limit + 1])
+    last = rows[limit - 1] if len(rows) > limit else None
+    return {
+        "threads": [entry(row) for row in rows[:limit]],
+        "cursor": _cursor(last) if last is not None else None,
+    }
+
+
+def entry(thread: Thread) -> dict[str, Any]:
+    """A thread as the list shows it; the row must come from `find_entry` or `entries`."""
+    return {**thread.as_object().model_dump(mode="json"), "running": thread.running}  # type: ignore[attr-defined]
+
+
+def find_entry(user: Any, thread_id: UUID) -> dict[str, Any] | None:
+    """The list's entry for one of the person's threads, or None where it is gone or archived."""
+    row = _with_running(Thread.objects.owned_by(user).filter(archived=False, id=thread_id)).first()
+    return entry(row) if row is not None else None
+
+
+def _with_running(found: Any) -> Any:
+    return found.annotate(running=Exists(Run.objects.filter(thread=OuterRef("pk"), status__in=Run.UNFINISHED)))
+
+
+def touch(thread: Thread) -> None:
+    """Bring the thread to the top of the list. Needs the lock."""
+    thread.updated_at = timezone.now()
+    thread.save(update_fields=["updated_at"])
+    log.list_changed(thread.owner_id, thread.id)
+
+
+def _save(thread: Thread, field: str, fence: log.Fence | None = None) -> None:
+    thread.updated_at = timezone.now()
+    thread.save(update_fields=[field, "updated_at"])
+    log.record(
+        thread.id,
+        [events.ThreadUpdated(thread=thread.as_object())],
+        run_id=fence.run_id if fence else None,
+        fence=fence,
+    )
+    log.list_changed(thread.owner_id, thread.id)
+
+
+def _title(title: str) -> str:
+    clean = " ".join(title.replace("\x00", "").split())
+    if len(clean) > TITLE_MAX:
+        raise InvalidField(f"A title may have {TITLE_MAX} characters.", field="title")
+    return clean
+
+
+def _cursor(thread: Thread) -> str:
+    return base64.urlsafe_b64encode(f"{thread.updated_at.isoformat()} {thread.id}".encode()).decode()
+
+
+def _parse_cursor(cursor: str) -> tuple[Any, UUID]:
+    try:
+        updated_at, id_ = base64.urlsafe_b64decode(cursor.encode()).decode().split(" ")
+        when = parse_datetime(updated_at)
+        if when is None:
+            raise ValueError(updated_at)
+        return when, UUID(id_)
+    except (ValueError, binascii.Error):
+        raise InvalidField("This cursor is none that a list gave.", field="cursor") from None

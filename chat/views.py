@@ -1,0 +1,191 @@
+"""The pages and the private files. Thin: they ask the same functions as the sockets and the API."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib.auth import login
+from django.contrib.auth.decorators import login_required
+from django.contrib.auth.views import LoginView
+from django.core.files.storage import default_storage
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from chat import access, accounts, commands, configured, history, images
+from chat.errors import ChatError, NotFound
+from chat.forms import SignUpForm, TokenForm
+from chat.models import Image, Thread, Token
+
+RECENT_IMAGES = 8
+
+
+def _page(request: HttpRequest, thread: Thread | None = None) -> dict[str, Any]:
+    """What the page's scripts know before they ask anything."""
+    user = request.user
+    return {
+        "user": {"name": user.get_username(), "is_staff": user.is_staff} if user.is_authenticated else None,
+        "thread_id": str(thread.id) if thread else None,
+        "thread": thread.as_object().model_dump(mode="json") if thread else None,
+        "model": configured.description(),
+        "limits": {
+            "text_max": commands.TEXT_MAX,
+            "upload_max_bytes": settings.UPLOAD_BYTES_MAX,
+            "images_max": commands.ATTACHMENTS_MAX,
+        },
+        "recent_images": [
+            image.as_object().model_dump(mode="json") for image in images.find(user, limit=RECENT_IMAGES)
+        ]
+        if user.is_authenticated
+        else [],
+        "first_account": accounts.is_first() if not user.is_authenticated else False,
+        "signup": accounts.may_sign_up() if not user.is_authenticated else False,
+    }
+
+
+@require_GET
+@never_cache
+@login_required
+def home(request: HttpRequest) -> HttpResponse:
+    """A new thread; it is made when the first message is sent."""
+    return render(request, "chat/thread.html", {"page": _page(request)})
+
+
+@require_GET
+@never_cache
+@login_required
+def thread(request: HttpRequest, thread_id: UUID) -> HttpResponse:
+    try:
+        found = history.get_thread(request.user, thread_id)
+    except NotFound:
+        raise Http404 from None
+    return render(request, "chat/thread.html", {"page": _page(request, found)})
+
+
+@require_GET
+@never_cache
+@login_required
+def gallery(request: HttpRequest) -> HttpResponse:
+    return render(request, "chat/gallery.html", {"page": _page(request)})
+
+
+@require_GET
+@never_cache
+@login_required
+def account(request: HttpRequest) -> HttpResponse:
+    return _account(request)
+
+
+def _account(request: HttpRequest, new_token: str | None = None, status: int = 200) -> HttpResponse:
+    mine = Token.objects.owned_by(request.user).order_by("-created_at")
+    context = {"page": _page(request), "tokens": mine, "new_token": new_token}
+    return render(request, "chat/account.html", context, status=status)
+
+
+@require_POST
+@login_required
+def make_token(request: HttpRequest) -> HttpResponse:
+    """Make a token and show it, this once."""
+    form = TokenForm(request.POST)
+    if not form.is_valid():
+        return _account(request, status=422)
+    _, text = access.make_token(request.user, form.cleaned_data["name"])
+    return _account(request, new_token=text)
+
+
+@require_POST
+@login_required
+def revoke_token(request: HttpRequest, token_id: UUID) -> HttpResponse:
+    deleted, _ = Token.objects.owned_by(request.user).filter(id=token_id).delete()
+    if not deleted:
+        raise Http404
+    return redirect("account")
+
+
+class SignIn(LoginView):
+    """The door. Before there is any account, it leads to making the first one."""
+
+    redirect_authenticated_user = True
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if accounts.is_first():
+            return redirect("signup")
+        return super().dispatch(request, *args, **kwargs)
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(**kwargs) | {"page": _page(self.request)}
+
+
+@require_http_methods(["GET", "POST"])
+@never_cache
+def sign_up(request: HttpRequest) -> HttpResponse:
+    if request.user.is_authenticated:
+        return redirect("home")
+    if not accounts.may_sign_up():
+        return redirect("login")
+    form = SignUpForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            user = accounts.sign_up(form.save(commit=False))
+        except ChatError as problem:
+            form.add_error(None, problem.message)
+        else:
+            login(request, user)
+            return redirect("home")
+    return render(request, "chat/signup.html", {"form": form, "page": _page(request)})
+
+
+@require_GET
+def image_file(request: HttpRequest, image_id: UUID) -> HttpResponse:
+    image = _visible_image(request, image_id)
+    return _private(image.file, image.mime)
+
+
+@require_GET
+def image_thumbnail(request: HttpRequest, image_id: UUID) -> HttpResponse:
+    image = _visible_image(request, image_id)
+    return _private(image.thumbnail, image.mime)
+
+
+@require_GET
+def preview(request: HttpRequest, thread_id: UUID, name: str) -> HttpResponse:
+    """A partial picture of a run at work."""
+    user = _user(request)
+    if user is None or not Thread.objects.owned_by(user).filter(id=thread_id).exists():
+        raise Http404
+    return _private(images.preview_path(thread_id, name), "image/jpeg")
+
+
+def _visible_image(request: HttpRequest, image_id: UUID) -> Image:
+    """The picture, to its owner and to staff."""
+    user = _user(request)
+    if user is None:
+        raise Http404
+    found = Image.objects.all() if user.is_staff else Image.objects.owned_by(user)
+    image: Image | None = found.filter(id=image_id).first()
+    if image is None:
+        raise Http404
+    return image
+
+
+def _user(request: HttpRequest) -> Any | None:
+    token = access.bearer(request.headers.get("Authorization"))
+    if token is not None:
+        return access.user_of_token(token)
+    return request.user if request.user.is_authenticated else None
+
+
+def _private(name: str, mime: str) -> HttpResponse:
+    """A file for one person's browser: kept there, for the name never means other bytes, and by no box in between."""
+    try:
+        with default_storage.open(name) as file:
+            response = HttpResponse(file.read(), content_type=mime)
+    except FileNotFoundError:
+        raise Http404 from None
+    response["Cache-Control"] = "private, max-age=31536000, immutable"
+    response["X-Content-Type-Options"] = "nosniff"
+    response["Content-Security-Policy"] = "default-src 'none'"
+    return response

@@ -1,0 +1,127 @@
+"""The worker: takes jobs from the queue, and takes over those of workers that died.
+
+By default it lives in the web process, beside the consumers; with CHAT_WORKER=external it is a process of its own
+(`manage.py procrastinate worker`). A worker tells by a heartbeat that it lives. Each of them looks regularly for jobs
+whose worker has fallen silent and puts them back into the queue; whoever takes such a job raises the run's attempt,
+which shuts the old worker out (see runs.claim), so that it does no harm where the old one was only slow.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+
+from django.conf import settings
+from procrastinate import App
+from procrastinate.contrib.django import app as django_app
+from procrastinate.exceptions import ConnectorException
+
+from chat import db, execution, log, runs
+from chat.db import in_thread
+
+logger = logging.getLogger(__name__)
+
+HEARTBEAT_SECONDS = 1.5
+SILENT_SECONDS = 5.0
+LOOK_SECONDS = 1.0
+HAND_OVER_SECONDS = 5.0
+"""How long a worker that stops waits for its runs to end a step; what is not there yet is cut off."""
+
+_RESCUE_LOCK = 0x52455343
+
+
+def name() -> str:
+    """Who worked on a run, as the admin shows it."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+class Worker:
+    """The worker of one event loop."""
+
+    def __init__(self) -> None:
+        self.stopping = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._tasks = [loop.create_task(self._work()), loop.create_task(self._look_for_the_silent())]
+
+    async def wait(self) -> None:
+        """Wait until the worker has ended."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def stop(self) -> None:
+        """Take no more jobs; hand the runs at work back, at the end of their step where that comes soon."""
+        self.stopping.set()
+        for task in self._tasks:
+            task.cancel()
+        await self.wait()
+        await log.close()
+        await execution.close()
+
+    async def _work(self) -> None:
+        while not self.stopping.is_set():
+            try:
+                await execution.warm()
+                app = django_app.with_connector(django_app.connector.get_worker_connector())  # type: ignore[attr-defined]
+                async with app.open_async():
+                    await app.run_worker_async(
+                        name=name(),
+                        concurrency=settings.CHAT_CONCURRENCY,
+                        install_signal_handlers=False,
+                        fetch_job_polling_interval=1.0,
+                        abort_job_polling_interval=2.0,
+                        update_heartbeat_interval=HEARTBEAT_SECONDS,
+                        stalled_worker_timeout=10 * SILENT_SECONDS,
+                        shutdown_graceful_timeout=HAND_OVER_SECONDS,
+                        delete_jobs="always",
+                    )
+            except asyncio.CancelledError:
+                raise
+            except (ConnectorException, *db.DOWN) as error:
+                logger.warning("the job queue does not answer: %s", error)
+            except Exception:
+                logger.exception("the worker ended by an error and begins again")
+            await asyncio.sleep(LOOK_SECONDS)  # a pace for asking again while the database is away
+
+    async def _look_for_the_silent(self) -> None:
+        app = django_app.with_connector(django_app.connector.get_worker_connector())  # type: ignore[attr-defined]
+        async with app.open_async():
+            while True:
+                await asyncio.sleep(LOOK_SECONDS)
+                try:
+                    await self._rescue(app)
+                except (ConnectorException, *db.DOWN) as error:
+                    logger.debug("the job queue does not answer: %s", error)
+                except Exception:
+                    logger.exception("the look for silent workers failed")
+
+    async def _rescue(self, app: App) -> None:
+        """Put the jobs of silent workers back into the queue. One process does it at a time: a second one that had
+        looked before could put back what was just taken."""
+        pool = await db.pool()
+        async with pool.connection() as conn, conn.transaction():
+            cursor = await conn.execute("SELECT pg_try_advisory_xact_lock(%s)", (_RESCUE_LOCK,))
+            row = await cursor.fetchone()
+            if row is None or not row[0]:
+                return
+            for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=SILENT_SECONDS):
+                logger.warning("job %s of a silent worker goes back into the queue", job.id)
+                await app.job_manager.retry_job(job)
+            for run_id in await in_thread(runs.revive):
+                logger.warning("run %s had lost its job and has a new one", run_id)
+
+
+_worker = db.PerLoop(Worker)
+
+
+def current() -> Worker:
+    """The running loop's worker."""
+    return _worker.get()
+
+
+def stopping() -> asyncio.Event:
+    """Set when the loop's worker is about to stop."""
+    return current().stopping

@@ -1,0 +1,53 @@
+"""The application as a server runs it: Daphne, uvicorn, or any other ASGI server.
+
+What a process needs beside its requests (chat/process.py) starts with the server and stops in order with it: by the
+lifespan events where the server has them, by Twisted's own events under Daphne, which has none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from typing import Any
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
+_django = get_asgi_application()
+
+from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402  Django must be set up first
+
+from chat import process  # noqa: E402
+from chat.routing import websocket_urlpatterns  # noqa: E402
+
+
+async def _lifespan(scope: Any, receive: Any, send: Any) -> None:
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.startup":
+            await process.start()
+            await send({"type": "lifespan.startup.complete"})
+        elif message["type"] == "lifespan.shutdown":
+            await process.stop()
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+
+
+def _follow_twisted() -> None:
+    from twisted.internet import reactor
+    from twisted.internet.defer import Deferred
+
+    # Daphne's reactor runs on an asyncio loop, in which all of this process lives.
+    reactor.callWhenRunning(lambda: Deferred.fromFuture(asyncio.ensure_future(process.start())))  # type: ignore[attr-defined]
+    reactor.addSystemEventTrigger(  # type: ignore[attr-defined]
+        "before", "shutdown", lambda: Deferred.fromFuture(asyncio.ensure_future(process.stop()))
+    )
+
+
+if "daphne.server" in sys.modules:
+    _follow_twisted()
+
+application = ProtocolTypeRouter(
+    {"http": _django, "websocket": URLRouter(websocket_urlpatterns), "lifespan": _lifespan}
+)

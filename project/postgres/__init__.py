@@ -1,0 +1,59 @@
+"""The project's database: the one in DATABASE_URL, or a Postgres that comes with the project.
+
+Owns where the database is and how to reach it. The embedded server (`server.py`, `keeper.py`) starts when something
+first connects, never because settings were imported, and ends when the last process that uses it has ended.
+This package is also the Django backend of the embedded server (`base.py`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from project.postgres.server import EmbeddedPostgresError, Server
+
+__all__ = ["EmbeddedPostgresError", "Server", "conninfo", "database"]
+
+NAME = "backdrop"
+
+
+def database(url: str | None, data_dir: Path) -> dict[str, Any]:
+    """One entry of Django's DATABASES: the database at `url`, or the embedded one below `data_dir`. Starts nothing."""
+    if url:
+        import environ
+        from django.core.exceptions import ImproperlyConfigured
+
+        if not url.startswith(("postgres://", "postgresql://")):
+            raise ImproperlyConfigured(
+                "DATABASE_URL must look like postgresql://user:password@host:5432/name."
+            )
+        settings: dict[str, Any] = environ.Env.db_url_config(url)
+    else:
+        server = Server(data_dir)
+        settings = {
+            "ENGINE": "project.postgres",
+            "NAME": NAME,
+            "USER": server.user,
+            "HOST": str(server.socket_dir),
+            "DATA_DIR": str(data_dir),
+        }
+    # Under ASGI a connection belongs to no thread for long: Django's own persistence would leak one per thread.
+    settings["CONN_MAX_AGE"] = 0
+    # Asked of every connection that leaves the pool, so that a restarted server costs nobody an error.
+    settings["CONN_HEALTH_CHECKS"] = True
+    settings.setdefault("OPTIONS", {}).setdefault("pool", {"min_size": 1, "max_size": 10, "timeout": 10})
+    return settings
+
+
+def conninfo() -> str:
+    """The libpq connection string of Django's default database, for pools that are not Django's.
+
+    Starts the embedded server where that is the database, which can block for two seconds the first time.
+    """
+    from django.db import connections
+    from psycopg.conninfo import make_conninfo
+
+    params = connections["default"].get_connection_params()
+    for not_of_libpq in ("context", "cursor_factory", "prepare_threshold"):
+        params.pop(not_of_libpq, None)
+    return make_conninfo(**params)

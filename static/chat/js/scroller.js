@@ -1,0 +1,54 @@
+/** Keeps a scroller at its end while the person is there, and offers the way back when not. */
+
+const NEAR = 48;
+const TOP = 240;
+
+export class Scroller {
+  #box;
+  #chip;
+  #stuck = true;
+  #height = 0;
+  #top;
+
+  /** @param {HTMLElement} box @param {HTMLElement} chip @param {() => void} onTop asks for what came before */
+  constructor(box, chip, onTop) {
+    this.#box = box;
+    this.#chip = chip;
+    this.#top = onTop;
+    box.addEventListener("scroll", () => this.#scrolled(), { passive: true });
+    chip.addEventListener("click", () => this.stick(true));
+    const observer = new ResizeObserver(() => this.settle());
+    observer.observe(box);
+    for (const child of box.children) observer.observe(child);
+  }
+
+  /** Goes to the end and stays there. @param {boolean} [smooth] */
+  stick(smooth = false) {
+    this.#stuck = true;
+    if (!smooth) return this.settle();
+    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    this.#box.scrollTo({ top: this.#box.scrollHeight, behavior: still ? "instant" : "smooth" });
+  }
+
+  /** After the content changed: follow the end, or stay with what is being read. */
+  settle() {
+    const { scrollHeight } = this.#box;
+    if (this.#stuck) this.#box.scrollTop = scrollHeight;
+    this.#height = scrollHeight;
+    this.#offer();
+  }
+
+  #scrolled() {
+    const { scrollTop, scrollHeight, clientHeight } = this.#box;
+    const atEnd = scrollHeight - scrollTop - clientHeight < NEAR;
+    if (atEnd) this.#stuck = true;
+    else if (scrollHeight === this.#height) this.#stuck = false; // the person moved it, not the content
+    if (scrollTop < TOP && scrollHeight > clientHeight) this.#top();
+    this.#offer();
+  }
+
+  #offer() {
+    const { scrollTop, scrollHeight, clientHeight } = this.#box;
+    this.#chip.hidden = this.#stuck || scrollHeight - scrollTop - clientHeight < NEAR * 3;
+  }
+}
