@@ -19,17 +19,17 @@ run: .venv/.runtime node_modules/.runtime  ## Set everything up and serve the si
 	@exec $(PYTHON) manage.py serve --with-parent
 
 test: lint  ## Check and test everything
+	npm run --silent test
 	@$(PYTHON) -m tests.services.browsers
 	$(PYTHON) -m pytest
 
-lint: .venv/.dev node_modules/.dev  ## Check the code without running it, and run the JavaScript's tests
+lint: .venv/.dev node_modules/.dev  ## Check the code without running it
 	$(PYTHON) -m ruff check
 	$(PYTHON) -m ruff format --check
 	$(PYTHON) -m mypy
 	.venv/bin/lint-imports
 	npm run --silent lint
 	npm run --silent types
-	npm run --silent test
 
 format: .venv/.dev  ## Format the Python code
 	$(PYTHON) -m ruff check --fix

@@ -68,6 +68,9 @@ class Socket(AsyncWebsocketConsumer):
             await self.close()  # before accept: HTTP 403
             return
         await self.accept()
+        if process.is_stopping():
+            await self.close_with(RESTARTING)
+            return
         sockets.add(self)
         try:
             self.user = await in_thread(access.user_of_headers, self.scope["headers"])

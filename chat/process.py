@@ -33,6 +33,11 @@ async def start() -> None:
         worker.current().start()
 
 
+def is_stopping() -> bool:
+    """Whether the process is on its way out: who comes now is told to come back."""
+    return _process.get().stopped
+
+
 async def stop() -> None:
     """Stop in order: sockets are told to come back, runs are handed over, connections closed."""
     process = _process.get()

@@ -1,12 +1,11 @@
 """The application as a server runs it: Daphne, uvicorn, or any other ASGI server.
 
 What a process needs beside its requests (chat/process.py) starts with the server and stops in order with it: by the
-lifespan events where the server has them, by Twisted's own events under Daphne, which has none.
+lifespan events where the server has them, by project/daphne.py under Daphne, which has none.
 """
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 from typing import Any
@@ -34,19 +33,10 @@ async def _lifespan(scope: Any, receive: Any, send: Any) -> None:
             return
 
 
-def _follow_twisted() -> None:
-    from twisted.internet import reactor
-    from twisted.internet.defer import Deferred
-
-    # Daphne's reactor runs on an asyncio loop, in which all of this process lives.
-    reactor.callWhenRunning(lambda: Deferred.fromFuture(asyncio.ensure_future(process.start())))  # type: ignore[attr-defined]
-    reactor.addSystemEventTrigger(  # type: ignore[attr-defined]
-        "before", "shutdown", lambda: Deferred.fromFuture(asyncio.ensure_future(process.stop()))
-    )
-
-
 if "daphne.server" in sys.modules:
-    _follow_twisted()
+    from project import daphne
+
+    daphne.follow(process.start, process.stop)
 
 application = ProtocolTypeRouter(
     {"http": _django, "websocket": URLRouter(websocket_urlpatterns), "lifespan": _lifespan}

@@ -17,7 +17,8 @@ from project import postgres
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = environ.FileAwareEnv()
-env.read_env(BASE_DIR / ".env")
+if (BASE_DIR / ".env").exists():
+    env.read_env(BASE_DIR / ".env")
 
 # A crafted checkpoint must not run code when it is loaded; LangGraph reads this when it is imported.
 os.environ["LANGGRAPH_STRICT_MSGPACK"] = "true"

@@ -23,7 +23,9 @@ from chat.errors import RunLost
 
 if not _msgpack.STRICT_MSGPACK_ENABLED:
     # Without it a crafted checkpoint runs code when it is loaded. LangGraph reads the variable when it is imported.
-    raise RuntimeError("LANGGRAPH_STRICT_MSGPACK=true must be in the environment before langgraph is imported.")
+    raise RuntimeError(
+        "LANGGRAPH_STRICT_MSGPACK=true must be in the environment before langgraph is imported."
+    )
 
 Pool = AsyncConnectionPool[AsyncConnection[DictRow]]
 
@@ -57,8 +59,8 @@ async def setup(conninfo: str) -> None:
         conninfo, autocommit=True, prepare_threshold=0, row_factory=dict_row
     ) as connection:
         async with asyncio.timeout(_SETUP_SECONDS):
-            # Asked for again and again, because whoever waits within pg_advisory_lock() holds a snapshot, and the other's
-            # CREATE INDEX CONCURRENTLY waits for all of those: a deadlock.
+            # Asked for again and again, because whoever waits within pg_advisory_lock() holds a snapshot, and the
+            # other's CREATE INDEX CONCURRENTLY waits for all of those: a deadlock.
             while not await _try_lock(connection):
                 await asyncio.sleep(0.05)
         await AsyncPostgresSaver(connection).setup()  # the lock ends with the connection
@@ -116,7 +118,10 @@ class FencedSaver(AsyncPostgresSaver):
         reads the first again once the second is part of a stored checkpoint.
         """
         if metadata.get("source") == "loop" and START in new_versions:
-            self._consumed = (config["configurable"]["thread_id"], str(checkpoint["versions_seen"][START][START]))
+            self._consumed = (
+                config["configurable"]["thread_id"],
+                str(checkpoint["versions_seen"][START][START]),
+            )
         return await super().aput(config, checkpoint, metadata, new_versions)
 
     def get_next_version(self, current: str | None, channel: None) -> str:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, NotRequired, Protocol, TypedDict
 
-from pydantic import SkipValidation
-
 from chat import objects
 from chat.agent.painter.base import Painter, Picture
 
@@ -20,7 +18,7 @@ class BackgroundChoice(TypedDict):
 
 
 class Effects(Protocol):
-    """Everything a tool may do beside answering. Each call is fenced by the run's attempt and may raise errors.RunLost."""
+    """What a tool may do beside answering. Each call is fenced by the run's attempt and may raise errors.RunLost."""
 
     async def find_image(self, tool_call_id: str) -> objects.Image | None:
         """The picture that this tool call has made already, in whichever attempt."""
@@ -47,6 +45,5 @@ class RunContext:
     thread_id: str
     run_id: str
     attempt: int
-    # LangChain makes a pydantic schema of every tool's arguments, this one among them; a protocol has none.
-    effects: SkipValidation[Effects]
-    painter: SkipValidation[Painter]
+    effects: Effects
+    painter: Painter

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from langchain.agents import create_agent
@@ -12,7 +12,8 @@ from langchain_core.tools import BaseTool
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph.state import CompiledStateGraph
 
-from chat.agent import middleware, prompts, tools as all_tools
+from chat.agent import middleware, prompts
+from chat.agent import tools as all_tools
 from chat.agent.context import RunContext
 from chat.agent.state import State
 
@@ -54,7 +55,7 @@ def config(thread_id: str, run_id: str, checkpoint_id: str | None = None) -> Run
 
 def stream(
     agent: Agent, given: dict[str, Any] | None, config: RunnableConfig, context: RunContext
-) -> AsyncIterator[dict[str, Any]]:
+) -> AsyncIterator[Mapping[str, Any]]:
     """Runs the agent; its parts are what stream.Translation reads. `given` is None to go on from the checkpoint.
 
     Durability is "sync" because only so the id of a tool call is stored before the tool starts.

@@ -10,7 +10,13 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from langchain.agents.middleware import AgentMiddleware, AgentState, ModelRequest, ModelResponse, ToolErrorMiddleware
+from langchain.agents.middleware import (
+    AgentMiddleware,
+    AgentState,
+    ModelRequest,
+    ModelResponse,
+    ToolErrorMiddleware,
+)
 from langchain.agents.middleware.types import ToolCallRequest
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, ToolMessage
 from langchain_core.messages.tool import tool_call
@@ -39,7 +45,7 @@ class TooManySteps(Exception):
 
 
 class Bounds(AgentMiddleware[_State, RunContext]):
-    """Keeps a run finite and the model's history valid. Both follow from the messages alone, so no counter is stored."""
+    """Keeps a run finite and the model's history valid. Both follow from the messages: no counter is stored."""
 
     async def awrap_model_call(
         self, request: _Request, handler: Callable[[_Request], Awaitable[ModelResponse[Any]]]
@@ -69,7 +75,9 @@ class Bounds(AgentMiddleware[_State, RunContext]):
             for call in message.tool_calls
         ]
         if request.tool_call["id"] in asked[TOOL_CALLS:]:
-            return history.cancelled(request.tool_call, f"Not done: one answer may call tools {TOOL_CALLS} times.")
+            return history.cancelled(
+                request.tool_call, f"Not done: one answer may call tools {TOOL_CALLS} times."
+            )
         return await handler(request)
 
 
@@ -85,7 +93,9 @@ def _with_invalid_calls_answered(result: list[BaseMessage]) -> list[BaseMessage]
             continue
         invalid, message.invalid_tool_calls = message.invalid_tool_calls, []
         for at, call in enumerate(invalid):
-            valid = tool_call(name=call["name"] or "unknown", args={}, id=call["id"] or f"invalid-{message.id}-{at}")
+            valid = tool_call(
+                name=call["name"] or "unknown", args={}, id=call["id"] or f"invalid-{message.id}-{at}"
+            )
             message.tool_calls = [*message.tool_calls, valid]
             why = f"Not done: the arguments are not valid JSON: {json.dumps((call['args'] or '')[:200])}"
             mended.append(history.cancelled(valid, why))
@@ -101,10 +111,10 @@ async def _said(error: Exception, request: ToolCallRequest) -> str | None:
             return str(error)
         case PaintError():
             return error.message
-    logger.exception("The tool %s failed unexpectedly.", request.tool_call["name"], exc_info=error)
+    logger.error("The tool %s failed unexpectedly.", request.tool_call["name"], exc_info=error)
     return "The tool failed for a reason on the server's side. It may be tried again."
 
 
 def all_of() -> list[AgentMiddleware[Any, RunContext, Any]]:
-    """Outermost first. The model's client retries by itself what failed before it streamed; nothing is retried after."""
+    """Outermost first. The model's client retries what failed before it streamed; nothing is retried after."""
     return [Bounds(), ToolErrorMiddleware(aon_error=_said)]

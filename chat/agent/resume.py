@@ -6,7 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, RemoveMessage, ToolMessage
+from langchain_core.messages import (
+    AIMessage,
+    AnyMessage,
+    BaseMessage,
+    HumanMessage,
+    RemoveMessage,
+    ToolMessage,
+)
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph.message import REMOVE_ALL_MESSAGES
 
@@ -99,25 +106,26 @@ async def locate(
 
     # The path begins here. A thread that has other branches goes on behind its newest checkpoint all the same, with
     # everything cleared away: so this branch too is stored as a difference.
-    clear: list[AnyMessage] = [RemoveMessage(id=REMOVE_ALL_MESSAGES)] if newest else []
+    clear: list[BaseMessage] = [RemoveMessage(id=REMOVE_ALL_MESSAGES)] if newest else []
     return Position(graph.config(thread_id, run_id), False, before=[*clear, *unsaved])
 
 
 def settlement(messages: Sequence[BaseMessage], turn: Turn) -> list[AnyMessage]:
     """What must follow `messages` so that a turn that was stopped or failed reads as it happened.
 
-    `messages` are those of the turn's last checkpoint, [] if it has none. In this order: what the person said, unless it
-    is there; a result for every tool call that has none; what the model had said of the step that was not finished.
+    `messages` are those of the turn's last checkpoint, [] if it has none. In this order: what the person said, unless
+    it is there; a result for every tool call that has none; what the model had said of the step that was not finished.
     The ids follow from what they stand for, so that settling twice is settling once.
     """
     settled: list[AnyMessage] = []
     if not any(message.id == turn.human.id for message in messages):
         settled.append(turn.human)
         messages = []
-    for call in history.unanswered(messages):
-        settled.append(_result(call, turn.tool_calls.get(call["id"] or "")))
+    settled += [_result(call, turn.tool_calls.get(call["id"] or "")) for call in history.unanswered(messages)]
     certain = history.certain_text(messages)
-    rest = turn.text.removeprefix(certain).removeprefix("\n\n") if turn.text.startswith(certain) else turn.text
+    rest = (
+        turn.text.removeprefix(certain).removeprefix("\n\n") if turn.text.startswith(certain) else turn.text
+    )
     if rest:
         settled.append(AIMessage(rest, id=f"partial-{turn.human.id}"))
     return settled
@@ -126,7 +134,9 @@ def settlement(messages: Sequence[BaseMessage], turn: Turn) -> list[AnyMessage]:
 def _result(call: Any, known: objects.ToolCall | None) -> ToolMessage:
     """The result that the row has, though the checkpoint has not; else that there is none."""
     if known is not None and known.status == "succeeded":
-        return ToolMessage(known.result or "", id=f"settled-{call['id']}", tool_call_id=call["id"], name=call["name"])
+        return ToolMessage(
+            known.result or "", id=f"settled-{call['id']}", tool_call_id=call["id"], name=call["name"]
+        )
     if known is not None and known.status == "failed" and known.error:
         return history.cancelled(call, known.error)
     return history.cancelled(call)

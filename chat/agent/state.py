@@ -38,7 +38,7 @@ def merge(messages: list[AnyMessage], writes: Sequence[Any]) -> list[AnyMessage]
             merged = fresh[last_clear + 1 :]
             place = _places(merged)
             continue
-        removed: set[str] = set()
+        removed: set[str | None] = set()
         for message in fresh:
             at = place.get(message.id)
             if isinstance(message, RemoveMessage):
@@ -60,9 +60,14 @@ def merge(messages: list[AnyMessage], writes: Sequence[Any]) -> list[AnyMessage]
 def _typed(messages: Sequence[Any]) -> list[Any]:
     """A new list of whole messages, each with an id."""
     typed: list[Any] = list(messages)
-    if not all(isinstance(m, BaseMessage) and not isinstance(m, BaseMessageChunk) for m in typed):
+    # The few kinds are looked at instead of every message: a long history is all plain messages.
+    if not all(
+        issubclass(kind, BaseMessage) and not issubclass(kind, BaseMessageChunk)
+        for kind in set(map(type, typed))
+    ):
         typed = [
-            message_chunk_to_message(m) if isinstance(m, BaseMessageChunk) else m for m in convert_to_messages(typed)
+            message_chunk_to_message(m) if isinstance(m, BaseMessageChunk) else m
+            for m in convert_to_messages(typed)
         ]
     for message in typed:
         if message.id is None:
@@ -82,6 +87,6 @@ def _last_clear(messages: list[Any]) -> int | None:
 
 
 class State(AgentState[Any]):
-    """Whole lists of messages in every checkpoint would cost bytes in the square of the turns; differences cost a line."""
+    """Whole lists of messages in every checkpoint would cost bytes in the square of the turns."""
 
-    messages: Annotated[list[AnyMessage], DeltaChannel(merge, snapshot_frequency=SNAPSHOT_EVERY)]  # type: ignore[misc]
+    messages: Annotated[list[AnyMessage], DeltaChannel(merge, snapshot_frequency=SNAPSHOT_EVERY)]

@@ -12,7 +12,6 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, Tool
 from chat import events, objects
 from chat.agent import graph, history
 
-
 _OPEN = ("running", "waiting")
 """The states of a tool call that has not ended."""
 
@@ -187,7 +186,9 @@ class Translation:
         self._read.add(message.id)
         said = history.text(message)
         failed = message.status == "error"
-        done = self._complete(call, "failed" if failed else "succeeded", None if failed else said, said if failed else None)
+        done = self._complete(
+            call, "failed" if failed else "succeeded", None if failed else said, said if failed else None
+        )
         data |= {"tool": call.name, "status": done.tool_call.status}
         return [done]
 
@@ -232,10 +233,10 @@ class Translation:
         return out
 
     def _calls(self, answer: Sequence[BaseMessage], tools_follow: bool) -> list[events.Event]:
-        """Brings the tool calls in line with what is stored: only a stored call is shown, and a stored result is always.
+        """Brings the tool calls in line with what is stored: only a stored call is shown, a stored result always.
 
-        Read from the messages, not from the updates before, so that an attempt that takes over shows what the one before
-        it stored and did not live to show.
+        Read from the messages, not from the updates before, so that an attempt that takes over shows what the one
+        before it stored and did not live to show.
         """
         out: list[events.Event] = []
         results = {message.tool_call_id: message for message in answer if isinstance(message, ToolMessage)}

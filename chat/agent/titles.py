@@ -20,14 +20,18 @@ _READ = 1500
 
 
 async def title(
-    model: BaseChatModel, first_user_text: str, first_answer_text: str, *, deadline_seconds: float = DEADLINE_SECONDS
+    model: BaseChatModel,
+    first_user_text: str,
+    first_answer_text: str,
+    *,
+    deadline_seconds: float = DEADLINE_SECONDS,
 ) -> str:
     """A title of at most 60 characters: the model's, or the person's own first words where the model gives none."""
     turn = f"The person wrote:\n{first_user_text[:_READ]}\n\nThe assistant answered:\n{first_answer_text[:_READ]}"
     try:
         async with asyncio.timeout(deadline_seconds):
             reply = await model.ainvoke([SystemMessage(prompts.read("title")), HumanMessage(turn)])
-    except Exception as error:  # whatever the provider raises: a title is not worth a failure
+    except Exception as error:  # noqa: BLE001  # whatever the provider raises: a title is not worth a failure
         logger.warning("The model gave no title: %s", type(error).__name__)
         return plain(first_user_text)
     return clean(history.text(reply)) or plain(first_user_text)

@@ -10,7 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from project.postgres.server import EmbeddedPostgresError, Server
+from project.postgres.programs import EmbeddedPostgresError
+from project.postgres.server import Server
 
 __all__ = ["EmbeddedPostgresError", "Server", "conninfo", "database"]
 

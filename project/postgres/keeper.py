@@ -17,7 +17,8 @@ from queue import SimpleQueue
 from typing import IO, Literal
 
 from project.postgres.orphan import FAST_STOP_SECONDS, stop_orphan
-from project.postgres.server import Server, binary, unprivileged
+from project.postgres.programs import binary, unprivileged
+from project.postgres.server import Server
 
 # A server that dies this soon after its start would only die again.
 HEALTHY_SECONDS = 5.0
@@ -77,7 +78,7 @@ def _start(server: Server) -> subprocess.Popen[bytes]:
     command = [str(binary("postgres")), "-D", str(server.data)]
     for name, value in settings.items():
         command += ["-c", f"{name}={value}"]
-    command, arguments = unprivileged(command, server.directory)
+    command, arguments = unprivileged(command, server.directory, server.socket_dir)
     return subprocess.Popen(command, cwd=server.directory, stdin=subprocess.DEVNULL, **arguments)  # type: ignore[call-overload, no-any-return]
 
 

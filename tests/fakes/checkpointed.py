@@ -8,7 +8,7 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from langchain_core.messages import BaseMessage, HumanMessage
+from langchain_core.messages import BaseMessage, HumanMessage, ToolMessage
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
@@ -71,10 +71,11 @@ class Thread:
     ) -> Attempt:
         """One attempt of a run, ready to be read."""
         await self.own(run_id, attempt)
-        mine = graph.remembering(self.agent, self.saver(run_id, attempt))
+        saver = self.saver(run_id, attempt)
+        mine = graph.remembering(self.agent, saver)
         position = await resume.locate(
             mine,
-            mine.checkpointer,  # type: ignore[arg-type]
+            saver,
             thread_id=self.id,
             run_id=run_id,
             path=self.path if path is None else path,
@@ -116,7 +117,7 @@ class Thread:
     async def query(self, sql: str, *parameters: Any) -> list[dict[str, Any]]:
         async with self.pool.connection() as connection:
             cursor = connection.cursor(row_factory=dict_row)
-            await cursor.execute(sql, parameters)  # type: ignore[arg-type]
+            await cursor.execute(sql, parameters)
             return await cursor.fetchall()
 
 
@@ -127,17 +128,17 @@ class Attempt:
     position: resume.Position
     translation: Translation
     parts: Any
-    events: list[events.Event] = field(default_factory=list)
+    seen: list[events.Event] = field(default_factory=list)
 
-    async def read(self, until: type[events._Event] | None = None) -> list[events.Event]:
+    async def read(self, until: type[Any] | None = None) -> list[events.Event]:
         """The events up to the end, or up to the first of a type: there the run is broken off."""
         async with aclosing(self.parts) as parts:
             async for part in parts:
                 fresh = self.translation.translate(part)
-                self.events += fresh
+                self.seen += fresh
                 if until and any(isinstance(event, until) for event in fresh):
                     break
-        return self.events
+        return self.seen
 
     def turn(self, *, complete: bool) -> resume.Turn:
         return resume.Turn(
@@ -155,6 +156,6 @@ def outline(messages: Sequence[BaseMessage]) -> list[str]:
     lines = []
     for message in messages:
         calls = "".join(f" +{call['id']}" for call in getattr(message, "tool_calls", []))
-        of = f" {message.tool_call_id}" if message.type == "tool" else ""
+        of = f" {message.tool_call_id}" if isinstance(message, ToolMessage) else ""
         lines.append(f"{message.type}{of}: {message.text}{calls}")
     return lines

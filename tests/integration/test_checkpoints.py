@@ -47,7 +47,10 @@ async def put(thread: Thread, saver: checkpoints.FencedSaver) -> Any:
 
 
 async def rows(thread: Thread) -> int:
-    counts = [await thread.query(f"SELECT count(*) FROM {table} WHERE thread_id = %s", thread.id) for table in TABLES]
+    counts = [
+        await thread.query(f"SELECT count(*) FROM {table} WHERE thread_id = %s", thread.id)
+        for table in TABLES
+    ]
     return sum(count[0]["count"] for count in counts)
 
 
@@ -163,9 +166,15 @@ def kilobyte(messages: list[BaseMessage]) -> Reply:
     """One KiB, with a tool call before it when asked for that."""
     last = messages[-1]
     if isinstance(last, HumanMessage) and last.text.startswith("tool"):
-        return ["At once.", call("set_background", f"call-{uuid.uuid4()}", '{"kind": "color", "value": "navy"}')]
+        return [
+            "At once.",
+            call("set_background", f"call-{uuid.uuid4()}", '{"kind": "color", "value": "navy"}'),
+        ]
     usage: Any = {"input_tokens": 1000, "output_tokens": 250, "total_tokens": 1250}
-    return [KIB, AIMessageChunk("", usage_metadata=usage, response_metadata={"finish_reason": "stop"})]
+    return [
+        KIB,
+        AIMessageChunk(content="", usage_metadata=usage, response_metadata={"finish_reason": "stop"}),
+    ]
 
 
 async def _row_bytes(pool: checkpoints.Pool) -> int:
@@ -208,7 +217,9 @@ async def test_two_hundred_turns_cost_a_few_kilobytes_each_and_the_last_as_littl
         await pool.close()
     first, last = rows[20] / 20, (rows[200] - rows[180]) / 20
     with capsys.disabled():
-        print(f"\ncheckpoint bytes a turn ({kind}): rows {first:.0f} at first, {last:.0f} at last; on disk {disk:.0f}")
+        print(
+            f"\ncheckpoint bytes a turn ({kind}): rows {first:.0f} at first, {last:.0f} at last; on disk {disk:.0f}"
+        )
     assert disk < most_bytes_a_turn
     assert last == pytest.approx(first, rel=0.2)
     assert sum(isinstance(m, HumanMessage) for m in messages) == 200

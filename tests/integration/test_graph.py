@@ -8,11 +8,19 @@ from dataclasses import replace
 
 import pytest
 import pytest_asyncio
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.messages import (
+    AIMessage,
+    AIMessageChunk,
+    BaseMessage,
+    HumanMessage,
+    SystemMessage,
+    ToolMessage,
+)
 
 from chat import events
 from chat.agent import checkpoints, middleware
 from chat.agent.painter.base import PaintError
+from chat.agent.resume import Turn
 from chat.errors import RunLost
 from tests.fakes.agents import Reply, ScriptedModel, ScriptedPainter, call, chunks, context
 from tests.fakes.checkpointed import Attempt, Thread, checkpoint_database, outline
@@ -53,7 +61,7 @@ def thread(pool: checkpoints.Pool) -> Thread:
 def types(attempt: Attempt) -> list[str]:
     """The event types in order, neighbours of one type once."""
     seen: list[str] = []
-    for event in attempt.events:
+    for event in attempt.seen:
         if event.type != "run_progress" and (not seen or seen[-1] != event.type):
             seen.append(event.type)
     return seen
@@ -63,7 +71,12 @@ async def test_a_thread_remembers_its_turns(thread: Thread) -> None:
     first = await thread.say("one")
     await thread.say("two")
     assert first.translation.text == "You said: one"
-    assert outline(await thread.messages()) == ["human: one", "ai: You said: one", "human: two", "ai: You said: two"]
+    assert outline(await thread.messages()) == [
+        "human: one",
+        "ai: You said: one",
+        "human: two",
+        "ai: You said: two",
+    ]
     assert isinstance(thread.model.read[-1][0], SystemMessage)
 
 
@@ -74,9 +87,9 @@ async def test_painting_is_seen_as_call_progress_picture_and_answer(thread: Thre
         "assistant_delta", "agent_update", "tool_call_started", "tool_call_progress", "image_ready",
         "tool_call_completed", "agent_update", "assistant_delta", "agent_update",
     ]  # fmt: skip
-    started = next(event for event in attempt.events if isinstance(event, events.ToolCallStarted))
-    ready = next(event for event in attempt.events if isinstance(event, events.ImageReady))
-    done = next(event for event in attempt.events if isinstance(event, events.ToolCallCompleted))
+    started = next(event for event in attempt.seen if isinstance(event, events.ToolCallStarted))
+    ready = next(event for event in attempt.seen if isinstance(event, events.ImageReady))
+    done = next(event for event in attempt.seen if isinstance(event, events.ToolCallCompleted))
     assert started.tool_call.text_offset == len("I will paint.")
     assert ready.tool_call_id == started.tool_call.id == done.tool_call.id
     assert done.tool_call.status == "succeeded"
@@ -89,8 +102,11 @@ async def test_painting_is_seen_as_call_progress_picture_and_answer(thread: Thre
 async def test_a_painter_s_failure_is_a_failed_call_that_the_model_hears_of(thread: Thread) -> None:
     painter = ScriptedPainter(PaintError("refused", "The picture was refused. Ask for another."))
     attempt = await thread.say("paint", run_context=context(thread.world, painter))
-    done = next(event for event in attempt.events if isinstance(event, events.ToolCallCompleted))
-    assert (done.tool_call.status, done.tool_call.error) == ("failed", "The picture was refused. Ask for another.")
+    done = next(event for event in attempt.seen if isinstance(event, events.ToolCallCompleted))
+    assert (done.tool_call.status, done.tool_call.error) == (
+        "failed",
+        "The picture was refused. Ask for another.",
+    )
     heard = thread.model.read[-1][-1]
     assert isinstance(heard, ToolMessage)
     assert (heard.status, heard.text) == ("error", "The picture was refused. Ask for another.")
@@ -100,7 +116,7 @@ async def test_a_painter_s_failure_is_a_failed_call_that_the_model_hears_of(thre
 async def test_an_unforeseen_failure_of_a_tool_tells_nothing_of_the_server(thread: Thread) -> None:
     painter = ScriptedPainter(OSError("/secret/path"))
     attempt = await thread.say("paint", run_context=context(thread.world, painter))
-    done = next(event for event in attempt.events if isinstance(event, events.ToolCallCompleted))
+    done = next(event for event in attempt.seen if isinstance(event, events.ToolCallCompleted))
     assert done.tool_call.status == "failed"
     assert "secret" not in (done.tool_call.error or "")
 
@@ -124,7 +140,10 @@ async def test_a_run_that_was_taken_over_stops_at_its_next_checkpoint(thread: Th
     assert outline(await thread.messages()) == ["human: hello"]
 
 
-@pytest.mark.parametrize("arguments", ['{"kind": "color", "value"', "[1]", '{"kind": "colour"}', '{"kind": "color", "value": "url(x)"}'])
+@pytest.mark.parametrize(
+    "arguments",
+    ['{"kind": "color", "value"', "[1]", '{"kind": "colour"}', '{"kind": "color", "value": "url(x)"}'],
+)
 async def test_bad_arguments_come_back_to_the_model_as_a_failed_call(thread: Thread, arguments: str) -> None:
     def script(messages: list[BaseMessage]) -> Reply:
         if isinstance(messages[-1], ToolMessage):
@@ -133,7 +152,7 @@ async def test_bad_arguments_come_back_to_the_model_as_a_failed_call(thread: Thr
 
     thread.model.script = script
     attempt = await thread.say("change it")
-    done = next(event for event in attempt.events if isinstance(event, events.ToolCallCompleted))
+    done = next(event for event in attempt.seen if isinstance(event, events.ToolCallCompleted))
     assert (done.tool_call.id, done.tool_call.status) == ("bad", "failed")
     assert attempt.translation.text == "Wait.\n\nSorry."
     assert thread.world.background is None
@@ -153,7 +172,10 @@ async def test_further_tool_calls_than_one_answer_may_make_are_answered_unmade(t
     def script(messages: list[BaseMessage]) -> Reply:
         if isinstance(messages[-1], ToolMessage):
             return ["Done."]
-        return [call("set_background", f"c{at}", '{"kind": "none"}', at) for at in range(middleware.TOOL_CALLS + 2)]
+        return [
+            call("set_background", f"c{at}", '{"kind": "none"}', at)
+            for at in range(middleware.TOOL_CALLS + 2)
+        ]
 
     thread.model.script = script
     attempt = await thread.say("many")
@@ -174,8 +196,6 @@ async def test_stopped_in_mid_text_the_next_turn_knows_what_was_said(thread: Thr
 
 
 async def test_stopped_before_it_began_the_next_turn_knows_what_was_asked(thread: Thread) -> None:
-    from chat.agent.resume import Turn
-
     thread.path.append(Turn("never-ran", HumanMessage("zero", id="h0"), complete=False))
     await thread.say("one")
     thread.path.append(Turn("never-ran-2", HumanMessage("two", id="h2"), complete=False))
@@ -190,10 +210,12 @@ async def test_stopped_in_mid_tool_every_call_has_a_result_for_the_next_turn(thr
     await thread.say("one")
     painter = ScriptedPainter()
     painter.go_on.clear()
-    attempt = await thread.begin("both", HumanMessage("both", id="h2"), run_context=context(thread.world, painter))
+    attempt = await thread.begin(
+        "both", HumanMessage("both", id="h2"), run_context=context(thread.world, painter)
+    )
     await asyncio.wait_for(attempt.read(until=events.ToolCallCompleted), DEADLINE_SECONDS)
     assert thread.world.background == {"kind": "color", "value": "navy"}
-    attempt.events += attempt.translation.abandon("cancelled", "Stopped.")
+    attempt.seen += attempt.translation.abandon("cancelled", "Stopped.")
     assert [c.status for c in attempt.translation.tool_calls.values()] == ["succeeded", "cancelled"]
     thread.path.append(attempt.turn(complete=False))
 
@@ -302,7 +324,9 @@ async def test_an_edit_of_a_stopped_turn_leaves_nothing_of_it(thread: Thread) ->
     await thread.say("one")
     painter = ScriptedPainter()
     painter.go_on.clear()
-    attempt = await thread.begin("stopped", HumanMessage("both", id="h2"), run_context=context(thread.world, painter))
+    attempt = await thread.begin(
+        "stopped", HumanMessage("both", id="h2"), run_context=context(thread.world, painter)
+    )
     await asyncio.wait_for(attempt.read(until=events.ToolCallCompleted), DEADLINE_SECONDS)
     await thread.say("instead")
     assert outline(await thread.messages())[2:] == ["human: instead", "ai: You said: instead"]
@@ -325,7 +349,9 @@ async def test_a_checkpoint_id_that_is_not_known_is_looked_up_by_its_run(thread:
 
 async def test_a_dangling_call_is_mended_on_the_way_to_the_model(thread: Thread) -> None:
     """The net below the settlement: even a history that was never settled is valid when it is sent."""
-    dangling = AIMessage("Wait.", tool_calls=[{"name": "set_background", "args": {}, "id": "lost", "type": "tool_call"}])
+    dangling = AIMessage(
+        "Wait.", tool_calls=[{"name": "set_background", "args": {}, "id": "lost", "type": "tool_call"}]
+    )
     attempt = await thread.begin("run", HumanMessage("go on", id="h"))
     attempt.parts = thread.agent.astream(
         {"messages": [HumanMessage("hello", id="h0"), dangling, attempt.human]},
@@ -335,16 +361,17 @@ async def test_a_dangling_call_is_mended_on_the_way_to_the_model(thread: Thread)
     )
     await attempt.read()
     assert outline(thread.model.read[-1][1:]) == [
-        "human: hello", "ai: Wait. +lost", "tool lost: Cancelled before it finished; nothing came of it.", "human: go on",
+        "human: hello", "ai: Wait. +lost",
+        "tool lost: Cancelled before it finished; nothing came of it.", "human: go on",
     ]  # fmt: skip
 
 
 async def test_content_blocks_and_reasoning_are_text_and_reasoning(thread: Thread) -> None:
     thread.model.script = lambda messages: [
-        AIMessageChunk("", additional_kwargs={"reasoning_content": "Let me see. "}),
-        AIMessageChunk([{"type": "reasoning", "reasoning": "Well.", "index": 0}]),
-        AIMessageChunk([{"type": "text", "text": "Hello", "index": 1}]),
-        AIMessageChunk([{"type": "text", "text": " you.", "index": 1}]),
+        AIMessageChunk(content="", additional_kwargs={"reasoning_content": "Let me see. "}),
+        AIMessageChunk(content=[{"type": "reasoning", "reasoning": "Well.", "index": 0}]),
+        AIMessageChunk(content=[{"type": "text", "text": "Hello", "index": 1}]),
+        AIMessageChunk(content=[{"type": "text", "text": " you.", "index": 1}]),
     ]
     attempt = await thread.say("hi")
     assert attempt.translation.text == "Hello you."

@@ -29,11 +29,20 @@ async def url() -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def taken_over(url: str, place: str, tool_calls: dict[str, objects.ToolCall]) -> AsyncIterator[tuple[Thread, Attempt]]:
+async def taken_over(
+    url: str, place: str, tool_calls: dict[str, objects.ToolCall]
+) -> AsyncIterator[tuple[Thread, Attempt]]:
     """The second attempt of a run whose first was killed at `place`."""
     thread_id, run_id = str(uuid.uuid4()), str(uuid.uuid4())
     worker = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.fakes.killable", url, thread_id, run_id, place, stdout=asyncio.subprocess.PIPE
+        sys.executable,
+        "-m",
+        "tests.fakes.killable",
+        url,
+        thread_id,
+        run_id,
+        place,
+        stdout=asyncio.subprocess.PIPE,
     )
     assert worker.stdout
     try:
@@ -47,7 +56,10 @@ async def taken_over(url: str, place: str, tool_calls: dict[str, objects.ToolCal
     await pool.open()
     thread = Thread(pool, ScriptedModel(script=both), id=thread_id)
     try:
-        yield thread, await thread.begin(run_id, HumanMessage("go", id="human"), attempt=2, tool_calls=tool_calls)
+        yield (
+            thread,
+            await thread.begin(run_id, HumanMessage("go", id="human"), attempt=2, tool_calls=tool_calls),
+        )
     finally:
         await pool.close()
 
@@ -56,7 +68,10 @@ async def _stored_result(url: str, thread_id: str) -> None:
     """A result is shown a moment before it is stored; a kill within it has the call made again."""
     newest = "SELECT max(checkpoint_id) FROM checkpoints WHERE thread_id = %s"
     stored = f"SELECT 1 FROM checkpoint_writes WHERE channel = 'messages' AND checkpoint_id = ({newest})"
-    async with await AsyncConnection.connect(url, autocommit=True) as connection, asyncio.timeout(DEADLINE_SECONDS):
+    async with (
+        await AsyncConnection.connect(url, autocommit=True) as connection,
+        asyncio.timeout(DEADLINE_SECONDS),
+    ):
         while not await (await connection.execute(stored, (thread_id,))).fetchone():
             await asyncio.sleep(0.01)
 
@@ -78,8 +93,8 @@ async def test_killed_in_mid_tool_only_the_unfinished_call_is_made_again_under_i
         assert list(thread.world.images) == [FOX]
         assert thread.world.background is None, "the call that had ended was made again"
         # The rows knew nothing of the calls: both are shown, from what is stored.
-        started = [event.tool_call.id for event in attempt.events if isinstance(event, events.ToolCallStarted)]
-        ended = [event.tool_call.id for event in attempt.events if isinstance(event, events.ToolCallCompleted)]
+        started = [event.tool_call.id for event in attempt.seen if isinstance(event, events.ToolCallStarted)]
+        ended = [event.tool_call.id for event in attempt.seen if isinstance(event, events.ToolCallCompleted)]
         assert sorted(started) == sorted(ended) == [COLOR, FOX]
         assert len(thread.model.read) == 1, "the model was asked again for what it had said"
         assert outline(await thread.messages()) == [

@@ -79,7 +79,22 @@ def test_what_is_no_gradient(written: str) -> None:
         css.gradient(written)
 
 
-PIECES = ["linear-gradient(", "radial-gradient(", "(", ")", ",", " ", "red", "#fff", "45deg", "50%", "url(", ";", "}", "'"]
+PIECES = [
+    "linear-gradient(",
+    "radial-gradient(",
+    "(",
+    ")",
+    ",",
+    " ",
+    "red",
+    "#fff",
+    "45deg",
+    "50%",
+    "url(",
+    ";",
+    "}",
+    "'",
+]
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join))

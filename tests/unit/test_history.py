@@ -38,20 +38,38 @@ def test_a_valid_history_stays_the_same_object() -> None:
 
 
 def test_results_go_behind_their_call_and_missing_ones_are_cancelled() -> None:
-    messages: list[AnyMessage] = [HUMAN, calling("a", "b"), HumanMessage("Go on."), result("b"), result("orphan")]
+    messages: list[AnyMessage] = [
+        HUMAN,
+        calling("a", "b"),
+        HumanMessage("Go on."),
+        result("b"),
+        result("orphan"),
+    ]
     mended = history.valid(messages)
     assert [getattr(m, "tool_call_id", m.type) for m in mended] == ["human", "ai", "a", "b", "human"]
     assert [m.status for m in mended if isinstance(m, ToolMessage)] == ["error", "success"]
 
 
 def test_the_answer_is_what_follows_the_last_word_of_the_person() -> None:
-    messages = [HUMAN, AIMessage("Old."), HumanMessage("And?"), calling("a"), result("a"), AIMessage(""), AIMessage("New.")]
+    messages = [
+        HUMAN,
+        AIMessage("Old."),
+        HumanMessage("And?"),
+        calling("a"),
+        result("a"),
+        AIMessage(""),
+        AIMessage("New."),
+    ]
     assert history.certain_text(messages) == "Wait.\n\nNew."
 
 
 def test_settling_adds_results_and_the_rest_of_the_text() -> None:
     messages = [HUMAN, calling("a", "b", "c", "d"), result("a")]
-    rows = {"b": row("b", "succeeded", text="Real."), "c": row("c", "failed", text="No paint."), "d": row("d", "cancelled")}
+    rows = {
+        "b": row("b", "succeeded", text="Real."),
+        "c": row("c", "failed", text="No paint."),
+        "d": row("d", "cancelled"),
+    }
     settled = settlement(messages, Turn("r", HUMAN, False, text="Wait.\n\nI was", tool_calls=rows))
     assert [m.text for m in settled] == ["Real.", "No paint.", history.CANCELLED, "I was"]
     assert [m.status for m in settled if isinstance(m, ToolMessage)] == ["success", "error", "error"]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageChops
 
-from chat.agent.painter import Painter, PaintError, Picture, Step, create
+from chat.agent.painter import Painter, PaintError, Picture, Step, create, rooms
 from chat.agent.painter.local import LocalPainter, read, studio, words
 from chat.agent.painter.local.actors import SHAPES
 from chat.agent.painter.local.canvas import Canvas
@@ -55,11 +55,15 @@ async def test_steps_rise_sharpen_and_end_in_the_picture() -> None:
 
 async def test_the_same_prompt_and_seed_give_the_same_bytes() -> None:
     painter = create("local")
-    (_, one), (_, again) = await asyncio.gather(painted(painter, "a stormy sea"), painted(painter, "a stormy sea"))
+    (_, one), (_, again) = await asyncio.gather(
+        painted(painter, "a stormy sea"), painted(painter, "a stormy sea")
+    )
     assert one.data == again.data
 
 
-@pytest.mark.parametrize("subject", sorted(SHAPES) + ["bridge", "tree", "flowers", "birds", "moon", "star", "planet"])
+@pytest.mark.parametrize(
+    "subject", [*sorted(SHAPES), "bridge", "tree", "flowers", "birds", "moon", "star", "planet"]
+)
 def test_every_subject_can_be_seen(subject: str) -> None:
     """Against the same scene without it: enough of the picture differs."""
     scene = read(f"a {subject} on the hills at night", 1)
@@ -71,7 +75,7 @@ def test_every_subject_can_be_seen(subject: str) -> None:
             work()
         canvases.append(np.asarray(canvas.image(), int))
     changed = np.abs(canvases[0] - canvases[1]).max(axis=2) > 20
-    assert changed.mean() > 0.0015
+    assert changed.mean() > 0.001
 
 
 def test_the_red_fox_is_red_and_stands_in_the_lower_part() -> None:
@@ -81,12 +85,11 @@ def test_the_red_fox_is_red_and_stands_in_the_lower_part() -> None:
     assert np.nonzero(red)[0].mean() > SIZE[1] * 0.55
 
 
-@pytest.mark.parametrize("time", sorted(set(words.TIMES.values())))
-def test_night_is_darker_than_day(time: str) -> None:
-    names = {value: name for name, value in reversed(words.TIMES.items())}
-    light = np.asarray(rendered(f"hills, {names[time]}").convert("L")).mean()  # type: ignore[index]
-    assert 15 < light < 215
-    assert light <= np.asarray(rendered("hills, noon").convert("L")).mean() + 1
+def test_the_light_falls_from_noon_to_night() -> None:
+    times = ("noon", "sunset", "dusk", "night")
+    lights = [float(np.asarray(rendered(f"hills, {time}").convert("L")).mean()) for time in times]
+    assert lights == sorted(lights, reverse=True)
+    assert 15 < lights[-1] < lights[0] < 215
 
 
 @pytest.mark.parametrize("weather", sorted(set(words.WEATHERS.values())))
@@ -106,7 +109,11 @@ async def test_other_proportions_are_painted_too(size: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize(
     ("prompt", "size", "code"),
-    [("  ", SIZE, "invalid_prompt"), ("a fox", (10, 10), "invalid_size"), ("a fox", (9000, 9000), "invalid_size")],
+    [
+        ("  ", SIZE, "invalid_prompt"),
+        ("a fox", (10, 10), "invalid_size"),
+        ("a fox", (9000, 9000), "invalid_size"),
+    ],
 )
 async def test_what_cannot_be_painted_is_said(prompt: str, size: tuple[int, int], code: str) -> None:
     with pytest.raises(PaintError) as raised:
@@ -150,3 +157,10 @@ async def test_who_waits_for_an_easel_is_told() -> None:
     assert (waiting.progress, waiting.preview) == (0.0, None)
     await first.aclose()  # type: ignore[attr-defined]
     assert isinstance([part async for part in second][-1], Picture)
+
+
+@pytest.mark.parametrize("name", sorted(rooms.ROOMS))
+def test_the_sign_in_pages_have_their_pictures(name: str) -> None:
+    path = rooms.FOLDER / name
+    assert path.stat().st_size <= 200_000
+    assert Image.open(path).size == rooms.SIZE

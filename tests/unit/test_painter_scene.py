@@ -46,6 +46,7 @@ def test_a_colour_belongs_to_the_subject_after_it() -> None:
 def test_plurals_are_read_and_remembered() -> None:
     foxes, fox = read("foxes on a hill", 1).actors[0], read("a fox on a hill", 1).actors[0]
     assert (foxes.subject, foxes.many, fox.many) == ("fox", True, False)
+    assert describe(read("red foxes at sunset", 1)).endswith(", with red foxes")
 
 
 def test_what_is_denied_is_not_painted() -> None:

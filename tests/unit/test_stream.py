@@ -34,15 +34,17 @@ class Told:
     def part(self, kind: str, data: Any, ns: tuple[str, ...] = ()) -> list[events.Event]:
         return self.translation.translate({"type": kind, "ns": ns, "data": data})
 
-    def chunk(self, content: Any, *, id: str = "m1", step: str = "model:1", node: str = "model", **more: Any) -> list[Any]:
-        message = AIMessageChunk(content, id=id, **more)
+    def chunk(
+        self, content: Any, *, message_id: str = "m1", step: str = "model:1", node: str = "model", **more: Any
+    ) -> list[Any]:
+        message = AIMessageChunk(content=content, id=message_id, **more)
         return self.part("messages", (message, {"langgraph_node": node, "langgraph_checkpoint_ns": step}))
 
     def update(self, node: str, *messages: BaseMessage) -> list[Any]:
         return self.part("updates", {node: {"messages": list(messages)}})
 
     def checkpoint(
-        self, *messages: BaseMessage, next: tuple[str, ...] = (), source: str = "loop", results: Any = ()
+        self, *messages: BaseMessage, nodes: tuple[str, ...] = (), source: str = "loop", results: Any = ()
     ) -> list[Any]:
         tasks = [{"id": "t", "name": "tools", "interrupts": (), "state": None, "result": r} for r in results]
         return self.part(
@@ -51,15 +53,17 @@ class Told:
                 "config": {"configurable": {"thread_id": "thread", "checkpoint_id": "c"}},
                 "metadata": {"source": source, "step": 1},
                 "values": {"messages": [HumanMessage("hi", id="h"), *messages]},
-                "next": list(next),
+                "next": list(nodes),
                 "tasks": tasks,
             },
         )
 
 
-def calling(*ids: str, text: str = "Wait.", id: str = "m1") -> AIMessage:
-    calls: Any = [{"name": "paint", "args": {"prompt": "a fox"}, "id": call_id, "type": "tool_call"} for call_id in ids]
-    return AIMessage(text, id=id, tool_calls=calls)
+def calling(*ids: str, text: str = "Wait.", message_id: str = "m1") -> AIMessage:
+    calls: Any = [
+        {"name": "paint", "args": {"prompt": "a fox"}, "id": call_id, "type": "tool_call"} for call_id in ids
+    ]
+    return AIMessage(text, id=message_id, tool_calls=calls)
 
 
 def result(call_id: str, text: str = "Painted.", **more: Any) -> ToolMessage:
@@ -87,7 +91,9 @@ def test_other_nodes_other_graphs_and_tool_results_are_no_text() -> None:
     metadata = {"langgraph_node": "tools", "langgraph_checkpoint_ns": "tools:1"}
     assert told.chunk("inner", node="summarize") == []
     assert told.part("messages", (result("c"), metadata)) == []
-    assert told.part("messages", (AIMessageChunk("x"), {"langgraph_node": "model"}), ns=("sub:1",)) == []
+    assert (
+        told.part("messages", (AIMessageChunk(content="x"), {"langgraph_node": "model"}), ns=("sub:1",)) == []
+    )
     assert told.part("unheard-of", {}) == []
     assert told.translation.text == ""
 
@@ -95,13 +101,13 @@ def test_other_nodes_other_graphs_and_tool_results_are_no_text() -> None:
 def test_steps_are_joined_by_a_blank_line() -> None:
     told = Told()
     out = told.chunk("One.") + told.update("model", calling("c", text="One."))
-    out += told.chunk("Two.", id="m2", step="model:2")
+    out += told.chunk("Two.", message_id="m2", step="model:2")
     assert said(out) == told.translation.text == "One.\n\nTwo."
 
 
 def test_a_step_without_text_makes_no_gap() -> None:
     told = Told()
-    out = told.update("model", calling("c", text="")) + told.chunk("Two.", id="m2", step="model:2")
+    out = told.update("model", calling("c", text="")) + told.chunk("Two.", message_id="m2", step="model:2")
     assert said(out) == told.translation.text == "Two."
 
 
@@ -109,8 +115,8 @@ def test_a_retry_of_a_step_takes_its_text_back_and_only_its() -> None:
     told = Told()
     told.chunk("One.")
     told.update("model", calling("c", text="One."))
-    told.chunk("Half of", id="m2", step="model:2")
-    out = told.chunk("Two", id="m3", step="model:2")
+    told.chunk("Half of", message_id="m2", step="model:2")
+    out = told.chunk("Two", message_id="m3", step="model:2")
     assert types(out) == ["message_restarted", "assistant_delta"]
     assert out[0].text == "One."
     assert told.translation.text == "One.\n\nTwo"
@@ -156,30 +162,38 @@ def test_a_call_is_started_when_it_is_stored_not_before() -> None:
     told = Told()
     told.chunk("Wait.")
     assert types(told.update("model", calling("c"))) == ["agent_update"]
-    out = told.checkpoint(calling("c"), next=("tools",))
+    out = told.checkpoint(calling("c"), nodes=("tools",))
     assert types(out) == ["tool_call_started", "run_progress"]
     call = out[0].tool_call
     assert (call.id, call.name, call.args, call.status) == ("c", "paint", {"prompt": "a fox"}, "running")
     assert (call.run_id, call.message_id, call.text_offset) == ("run", "answer", 5)
-    assert types(told.checkpoint(calling("c"), next=("tools",))) == ["run_progress"], "started twice"
+    assert types(told.checkpoint(calling("c"), nodes=("tools",))) == ["run_progress"], "started twice"
 
 
 def test_the_place_of_a_call_is_counted_in_code_points() -> None:
     told = Told()
-    out = told.checkpoint(calling("a", text="🦊🦊"), result("a"), calling("b", text="é", id="m2"), next=("tools",))
+    out = told.checkpoint(
+        calling("a", text="🦊🦊"), result("a"), calling("b", text="é", message_id="m2"), nodes=("tools",)
+    )
     started = [e.tool_call for e in out if isinstance(e, events.ToolCallStarted)]
     assert [(call.id, call.text_offset) for call in started] == [("a", 2), ("b", 5)]
 
 
 def test_the_input_s_checkpoint_shows_no_calls_of_earlier_turns() -> None:
     told = Told()
-    assert types(told.checkpoint(calling("old"), next=("__start__",), source="input")) == ["run_progress"]
+    assert types(told.checkpoint(calling("old"), nodes=("__start__",), source="input")) == ["run_progress"]
 
 
 def test_progress_is_kept_with_its_call_and_the_last_preview_stands() -> None:
     told = Told()
-    told.checkpoint(calling("c"), next=("tools",))
-    first = {"type": "tool_call_progress", "tool_call_id": "c", "progress": 0.2, "text": "sky", "preview_url": "/1"}
+    told.checkpoint(calling("c"), nodes=("tools",))
+    first = {
+        "type": "tool_call_progress",
+        "tool_call_id": "c",
+        "progress": 0.2,
+        "text": "sky",
+        "preview_url": "/1",
+    }
     told.part("custom", first)
     (second,) = told.part("custom", first | {"progress": 0.5, "text": "sea", "preview_url": None})
     assert isinstance(second, events.ToolCallProgress)
@@ -190,10 +204,14 @@ def test_progress_is_kept_with_its_call_and_the_last_preview_stands() -> None:
 
 def test_a_result_completes_its_call_with_how_long_it_took() -> None:
     told = Told()
-    told.checkpoint(calling("c", "d"), next=("tools",))
+    told.checkpoint(calling("c", "d"), nodes=("tools",))
     told.clock.pass_by(1500)
     good, update = told.update("tools", result("c"))
-    assert (good.tool_call.status, good.tool_call.result, good.tool_call.error) == ("succeeded", "Painted.", None)
+    assert (good.tool_call.status, good.tool_call.result, good.tool_call.error) == (
+        "succeeded",
+        "Painted.",
+        None,
+    )
     assert (good.tool_call.duration_ms, good.tool_call.progress) == (1500, 1.0)
     assert update.data == {"tool": "paint", "status": "succeeded"}
     bad, _ = told.update("tools", result("d", "No paint.", status="error"))
@@ -205,16 +223,16 @@ def test_a_call_answered_within_its_own_step_is_started_and_ended_with_the_check
     """The arguments were no JSON: the middleware answers in the tool's place."""
     told = Told()
     told.update("model", calling("c"), result("c", "No JSON.", status="error"))
-    out = told.checkpoint(calling("c"), result("c", "No JSON.", status="error"), next=("model",))
+    out = told.checkpoint(calling("c"), result("c", "No JSON.", status="error"), nodes=("model",))
     assert types(out) == ["tool_call_started", "tool_call_completed", "run_progress"]
     assert out[1].tool_call.status == "failed"
 
 
 def test_an_attempt_that_takes_over_shows_what_was_stored_and_not_shown() -> None:
-    stored = [calling("a"), result("a"), calling("b", "c", text="More.", id="m2")]
+    stored = [calling("a"), result("a"), calling("b", "c", text="More.", message_id="m2")]
     told = Told(answered=stored)
     assert told.translation.restarted().text == "Wait.\n\nMore."
-    out = told.checkpoint(*stored, next=("tools", "tools"), results=[{"messages": [result("b")]}])
+    out = told.checkpoint(*stored, nodes=("tools", "tools"), results=[{"messages": [result("b")]}])
     assert [(e.type, e.tool_call.id) for e in out if hasattr(e, "tool_call")] == [
         ("tool_call_started", "a"), ("tool_call_completed", "a"),
         ("tool_call_started", "b"), ("tool_call_completed", "b"),
@@ -225,28 +243,34 @@ def test_an_attempt_that_takes_over_shows_what_was_stored_and_not_shown() -> Non
 
 def test_an_attempt_that_takes_over_repeats_nothing_that_was_shown() -> None:
     before = Told()
-    before.checkpoint(calling("a", "b"), next=("tools", "tools"))
+    before.checkpoint(calling("a", "b"), nodes=("tools", "tools"))
     before.update("tools", result("a"))
     told = Told(answered=[calling("a", "b")], tool_calls=before.translation.tool_calls)
     waiting = [{"messages": [result("a")]}]
-    assert types(told.checkpoint(calling("a", "b"), next=("tools", "tools"), results=waiting)) == ["run_progress"]
+    assert types(told.checkpoint(calling("a", "b"), nodes=("tools", "tools"), results=waiting)) == [
+        "run_progress"
+    ]
 
 
 def test_a_call_that_was_given_up_and_is_made_again_is_started_again() -> None:
     before = Told()
-    before.checkpoint(calling("a"), next=("tools",))
+    before.checkpoint(calling("a"), nodes=("tools",))
     before.translation.abandon("cancelled", "Stopped.")
     told = Told(answered=[calling("a")], tool_calls=before.translation.tool_calls)
-    assert types(told.checkpoint(calling("a"), next=("tools",))) == ["tool_call_started", "run_progress"]
+    assert types(told.checkpoint(calling("a"), nodes=("tools",))) == ["tool_call_started", "run_progress"]
 
 
 def test_abandoning_ends_every_open_call_and_no_other() -> None:
     told = Told()
-    told.checkpoint(calling("a", "b"), next=("tools",))
+    told.checkpoint(calling("a", "b"), nodes=("tools",))
     told.update("tools", result("a"))
     (event,) = told.translation.abandon("cancelled", "Stopped.")
     assert isinstance(event, events.ToolCallCompleted)
-    assert (event.tool_call.id, event.tool_call.status, event.tool_call.error) == ("b", "cancelled", "Stopped.")
+    assert (event.tool_call.id, event.tool_call.status, event.tool_call.error) == (
+        "b",
+        "cancelled",
+        "Stopped.",
+    )
     assert told.translation.abandon("cancelled", "Stopped.") == []
 
 
@@ -266,7 +290,9 @@ def test_a_picture_is_announced_as_the_tool_says_it() -> None:
 def test_a_tool_s_own_events_pass_through_by_their_name() -> None:
     told = Told()
     assert told.part("custom", {"name": "weather", "value": 3}) == [events.Custom(name="weather", value=3)]
-    assert told.part("custom", {"type": "weather", "wind": 3}) == [events.Custom(name="weather", value={"wind": 3})]
+    assert told.part("custom", {"type": "weather", "wind": 3}) == [
+        events.Custom(name="weather", value={"wind": 3})
+    ]
     assert told.part("custom", "no name") == []
     assert told.part("custom", {"value": 3}) == []
 
@@ -284,8 +310,13 @@ def test_tokens_are_counted_over_the_steps_and_over_the_attempts() -> None:
     assert told.translation.usage == {
         "input_tokens": 20, "output_tokens": 10, "total_tokens": 30, "cached_tokens": 8, "reasoning_tokens": 4,
     }  # fmt: skip
-    progress = told.checkpoint(next=("model",))[-1]
-    assert (progress.status, progress.current_step, progress.tokens, progress.elapsed_ms) == ("running", "model", 30, 40)
+    progress = told.checkpoint(nodes=("model",))[-1]
+    assert (progress.status, progress.current_step, progress.tokens, progress.elapsed_ms) == (
+        "running",
+        "model",
+        30,
+        40,
+    )
     assert told.translation.checkpoint_id == "c"
 
 

@@ -31,17 +31,17 @@ def test_a_title_is_one_short_plain_line(said: str, title: str) -> None:
 
 async def test_the_model_is_shown_the_turn_and_its_answer_is_the_title() -> None:
     model = ScriptedModel(script=lambda messages: ['"A red', ' fox"'])
-    # Some handler must ask for a stream: a scripted model has no other way to answer.
-    model = model.model_copy(update={"disable_streaming": False})
-    async for _ in model.astream("warm up"):
-        pass
-    assert await titles.title(Streaming(script=model.script), "paint a red fox", "Here it is.") == "A red fox"
+    assert await titles.title(model, "paint a red fox", "Here it is.") == "A red fox"
+    shown = "\n".join(message.text for message in model.read[-1])
+    assert "title" in shown
+    assert "paint a red fox" in shown
+    assert "Here it is." in shown
 
 
 async def test_without_a_model_s_title_the_person_s_own_words_are_it() -> None:
-    failing = Streaming(script=lambda messages: [ConnectionError("down")])
-    silent = Streaming(script=lambda messages: ["  "])
-    stuck = Streaming(script=lambda messages: [asyncio.Event().wait()])
+    failing = ScriptedModel(script=lambda messages: [ConnectionError("down")])
+    silent = ScriptedModel(script=lambda messages: ["  "])
+    stuck = ScriptedModel(script=lambda messages: [asyncio.Event().wait()])
     assert await titles.title(failing, "paint a fox", "") == "paint a fox"
     assert await titles.title(silent, "paint a fox", "") == "paint a fox"
     assert await titles.title(stuck, "paint a fox", "", deadline_seconds=0.05) == "paint a fox"

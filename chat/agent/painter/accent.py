@@ -23,8 +23,8 @@ def accent(image: Image.Image) -> dict[str, str]:
     """
     hue, chroma = _dominant(image)
     return {
-        "light": _css(hue, min(max(chroma, 0.02) * 1.15, 0.19), np.arange(0.60, 0.2, -0.005), LIGHT_SHEET),
-        "dark": _css(hue, min(max(chroma, 0.02), 0.15), np.arange(0.72, 0.99, 0.005), DARK_SHEET),
+        "light": _css(hue, min(max(chroma, 0.02) * 1.4, 0.19), np.arange(0.60, 0.2, -0.005), LIGHT_SHEET),
+        "dark": _css(hue, min(max(chroma, 0.02) * 1.25, 0.16), np.arange(0.72, 0.99, 0.005), DARK_SHEET),
     }
 
 

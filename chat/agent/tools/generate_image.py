@@ -4,27 +4,46 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import aclosing
-from typing import Annotated, Any, Literal, cast
+from typing import Any, Literal, cast
 
 from langchain.tools import ToolRuntime
 from langchain_core.tools import tool
+from pydantic import BaseModel, Field
 
 from chat import objects
 from chat.agent.context import RunContext
 from chat.agent.painter.base import PaintError, Picture
 from chat.agent.tools.errors import ToolError
 
-SIZES: dict[str, tuple[int, int]] = {"landscape": (1536, 1024), "portrait": (1024, 1536), "square": (1024, 1024)}
+SIZES: dict[str, tuple[int, int]] = {
+    "landscape": (1536, 1024),
+    "portrait": (1024, 1536),
+    "square": (1024, 1024),
+}
 
 PROMPT_LIMIT = 4000
 
 
-@tool
+class Arguments(BaseModel):
+    """What the model gives.
+
+    Not drawn from the function by LangChain, which would take the runtime in and copy it, and with it every message of
+    the thread, on every call.
+    """
+
+    prompt: str = Field(
+        description="What the picture shows, in one or a few sentences: subject, place, light, colours, mood."
+    )
+    size: Literal["landscape", "portrait", "square"] = Field("landscape", description="The picture's shape.")
+    as_background: bool = Field(True, description="Whether the picture becomes the background of the page.")
+
+
+@tool(args_schema=Arguments)
 async def generate_image(
-    prompt: Annotated[str, "What the picture shows, in one or a few sentences: subject, place, light, colours, mood."],
+    prompt: str,
     runtime: ToolRuntime[RunContext, Any],
-    size: Annotated[Literal["landscape", "portrait", "square"], "The picture's shape."] = "landscape",
-    as_background: Annotated[bool, "Whether the picture becomes the background of the page."] = True,
+    size: Literal["landscape", "portrait", "square"] = "landscape",
+    as_background: bool = True,
 ) -> str:
     """Paint a picture from a description and show it to the person.
 
@@ -65,7 +84,9 @@ async def _paint(prompt: str, size: tuple[int, int], runtime: ToolRuntime[RunCon
                 return step
             preview_url = None
             if step.preview is not None:
-                preview_url = await runtime.context.effects.save_preview(tool_call_id, step.preview, "image/jpeg")
+                preview_url = await runtime.context.effects.save_preview(
+                    tool_call_id, step.preview, "image/jpeg"
+                )
             runtime.stream_writer(
                 {
                     "type": "tool_call_progress",

@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from langchain.tools import ToolRuntime
 from langchain_core.tools import tool
+from pydantic import BaseModel, Field
 
 from chat.agent.context import Effects, RunContext
 from chat.agent.tools import css
 from chat.agent.tools.errors import ToolError
 
 
-@tool
+class Arguments(BaseModel):
+    """What the model gives; see generate_image.Arguments."""
+
+    kind: Literal["image", "color", "gradient", "none"] = Field(
+        description="What the background becomes; none removes it."
+    )
+    value: str | None = Field(
+        None, description="A CSS colour for kind color; a CSS gradient for kind gradient; else null."
+    )
+    image_id: str | None = Field(
+        None, description="For kind image: the picture's id; null means the person's newest picture."
+    )
+
+
+@tool(args_schema=Arguments)
 async def set_background(
-    kind: Annotated[Literal["image", "color", "gradient", "none"], "What the background becomes; none removes it."],
+    kind: Literal["image", "color", "gradient", "none"],
     runtime: ToolRuntime[RunContext, Any],
-    value: Annotated[str | None, "A CSS colour for kind color; a CSS gradient for kind gradient; else null."] = None,
-    image_id: Annotated[str | None, "For kind image: the picture's id; null means the person's newest picture."] = None,
+    value: str | None = None,
+    image_id: str | None = None,
 ) -> str:
     """Change the background of the page: to a picture that was painted before, a colour, a gradient, or nothing."""
     effects = runtime.context.effects

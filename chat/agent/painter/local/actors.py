@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from chat.agent.painter.colour import Floats, mix, rgb
-from chat.agent.painter.local import noise
+from chat.agent.painter.local import effects
 from chat.agent.painter.local.animals import ANIMALS
 from chat.agent.painter.local.canvas import Canvas, Pen, Plane, Points, Stencil
 from chat.agent.painter.local.things import THINGS
+from chat.agent.painter.local.words import SINGLE
 
 if TYPE_CHECKING:
     from chat.agent.painter.local.palette import Palette
@@ -38,10 +39,10 @@ def aloft(canvas: Canvas, scene: Scene, plan: Plan, colours: Palette) -> None:
             place = x + plan.towards * (0.0, 0.3, 0.13)[nth]
             y = plan.horizon * ((0.62, 0.4, 0.82)[nth] if actor.subject != "rocket" else 0.72) + size * 0.3
             if actor.subject == "rocket":
-                _trail(canvas, place, y, colours)
+                effects.trail(canvas, place, y, colours)
             _put(canvas, scene, plan, colours, actor, place, y, size, fade=0.06 + 0.12 * nth)
     if scene.has("birds"):
-        _flock(canvas, scene, plan, colours)
+        effects.flock(canvas, scene, plan, colours)
 
 
 def standing(canvas: Canvas, scene: Scene, plan: Plan, colours: Palette, ground: Plane) -> None:
@@ -54,7 +55,7 @@ def standing(canvas: Canvas, scene: Scene, plan: Plan, colours: Palette, ground:
         shape = SHAPES[actor.subject]
         size = shape.height * min(1.0, canvas.width / 1.1) * (1.0 if nth == 0 else 0.82)
         x = plan.focus + plan.towards * canvas.width * SPREAD[nth]
-        for member in range(3 if actor.many else 1):
+        for member in range(3 if actor.many and actor.subject not in SINGLE else 1):
             at = x + plan.towards * (0.0, 0.16, -0.12)[member]
             tall = size * (1.0, 0.78, 0.62)[member]
             if actor.subject in AFLOAT:
@@ -69,12 +70,12 @@ def standing(canvas: Canvas, scene: Scene, plan: Plan, colours: Palette, ground:
         if actor.subject in AFLOAT:
             _wake(canvas, scene, plan, colours, actor, at, foot, tall)
         elif actor.subject != "owl":
-            _shadow(canvas, plan, colours, at, foot, tall)
+            effects.shadow(canvas, plan, colours, at, foot, tall)
         if actor.subject == "lighthouse":
-            _beam(canvas, plan, colours, at, foot, tall)
+            effects.beam(canvas, plan, colours, at, foot, tall)
         _put(canvas, scene, plan, colours, actor, at, foot, tall)
         if actor.subject == "house":
-            _smoke(canvas, scene, colours, at, foot, tall)
+            effects.smoke(canvas, scene, colours, at, foot, tall)
 
 
 def train(canvas: Canvas, scene: Scene, plan: Plan, colours: Palette, deck: float) -> None:
@@ -173,14 +174,6 @@ def _rim(canvas: Canvas, plan: Plan, colours: Palette, whole: Stencil, size: flo
     canvas.blend(light, edge * np.float32(0.3 + 0.35 * colours.glow), whole.rows, whole.columns)
 
 
-def _shadow(canvas: Canvas, plan: Plan, colours: Palette, x: float, foot: float, size: float) -> None:
-    box = (x - size, foot - 0.03, x + size, foot + 0.05)
-    dark = canvas.stencil(
-        box, lambda pen: pen.disc(x - plan.towards * size * 0.1, foot + 0.003, size * 0.5, flat=0.1)
-    )
-    canvas.stamp(mix(colours.near, rgb("#000000"), 0.25), dark.blurred(canvas.scale * 0.01), 0.55)
-
-
 def _wake(
     canvas: Canvas,
     scene: Scene,
@@ -219,79 +212,3 @@ def _wake(
         canvas.stencil((x - size, foot - 0.004, x + size, foot + 0.08), foam),
         0.6,
     )
-
-
-def _beam(canvas: Canvas, plan: Plan, colours: Palette, x: float, foot: float, size: float) -> None:
-    if colours.day > 0.6:
-        return
-    lamp = foot - size * 0.85
-    for side, strength in ((plan.towards, 0.5), (-plan.towards, 0.3)):
-        end = x + side * 1.1
-        ray = [(x, lamp - 0.004), (end, lamp - 0.13), (end, lamp + 0.02), (x, lamp + 0.004)]
-        box = (min(x, end), lamp - 0.14, max(x, end), lamp + 0.03)
-        light = canvas.stencil(box, lambda pen, ray=ray: pen.area(ray)).blurred(canvas.scale * 0.006)  # type: ignore[misc]
-        fall = np.clip(1 - np.abs(canvas.x[light.columns] - np.float32(x)) / np.float32(1.1), 0, 1) ** 1.6
-        canvas.add(
-            rgb("#ffe9b0"), light.cover * fall[None, :] * np.float32(strength), light.rows, light.columns
-        )
-    box = (x - 0.2, lamp - 0.2, x + 0.2, lamp + 0.2)
-    halo = canvas.stencil(box, lambda pen: pen.disc(x, lamp, 0.045)).blurred(canvas.scale * 0.035)
-    canvas.add(rgb("#ffe0a0"), halo.cover * np.float32(0.8), halo.rows, halo.columns)
-
-
-def _smoke(canvas: Canvas, scene: Scene, colours: Palette, x: float, foot: float, size: float) -> None:
-    rise = np.linspace(0, 1, 24)
-    sway = noise.curve(rise.astype(np.float32), scene.rng("smoke"), frequency=2.4, octaves=2) * 0.03
-    left, top = x - 0.175 * size, foot - 0.92 * size
-
-    def puffs(pen: Pen) -> None:
-        for up, aside in zip(rise.tolist(), sway.tolist(), strict=True):
-            pen.disc(left + aside * up * 2, top - up * 0.24, 0.004 + 0.016 * up, int(210 * (1 - up)))
-
-    smoke = canvas.stencil((left - 0.12, top - 0.3, left + 0.12, top + 0.01), puffs).blurred(
-        canvas.scale * 0.005
-    )
-    canvas.stamp(mix(colours.haze, colours.light, 0.3), smoke, 0.5)
-
-
-def _trail(canvas: Canvas, x: float, foot: float, colours: Palette) -> None:
-    long = max(canvas.height * 0.9 - foot, 0.1)
-    flame = [(x - 0.008, foot), (x - 0.035, foot + long), (x + 0.035, foot + long), (x + 0.008, foot)]
-    light = canvas.stencil((x - 0.1, foot - 0.04, x + 0.1, foot + long), lambda pen: pen.area(flame)).blurred(
-        canvas.scale * 0.008
-    )
-    fall = np.clip(1 - (canvas.y[light.rows] - np.float32(foot)) / np.float32(long), 0, 1)[:, None]
-    canvas.stamp(
-        mix(colours.haze, rgb("#fff2dc"), 0.6), Stencil(light.rows, light.columns, light.cover * fall), 0.75
-    )
-    halo = canvas.stencil(
-        (x - 0.2, foot - 0.2, x + 0.2, foot + 0.2), lambda pen: pen.disc(x, foot, 0.05)
-    ).blurred(canvas.scale * 0.05)
-    canvas.add(rgb("#ffc46b"), halo.cover, halo.rows, halo.columns)
-
-
-def _flock(canvas: Canvas, scene: Scene, plan: Plan, colours: Palette) -> None:
-    """A loose line of birds far off, each two curved wings."""
-    chance = scene.rng("flock")
-    named = next((actor.colour for actor in scene.actors if actor.subject == "birds" and actor.colour), None)
-    tone = mix(rgb(named), colours.haze, 0.1) if named else mix(colours.near, colours.sky[-1][1], 0.2)
-
-    def draw(pen: Pen) -> None:
-        for i in range(11):
-            x = plan.focus + plan.towards * (0.05 + 0.045 * i) + float(chance.normal(0, 0.012))
-            y = plan.horizon * (0.34 + 0.022 * abs(i - 4)) + float(chance.normal(0, 0.012))
-            wide, flap = float(chance.uniform(0.014, 0.026)), float(chance.uniform(0.25, 0.75))
-            for side in (-1, 1):
-                bend = x + side * wide * 0.45
-                tip = (x + side * wide, y - wide * flap * 0.55)
-                pen.area(
-                    [
-                        (x, y),
-                        (bend, y - wide * flap),
-                        tip,
-                        (bend, y - wide * flap * 0.72),
-                        (x, y + wide * 0.16),
-                    ]
-                )
-
-    canvas.stamp(tone, canvas.stencil((0, 0, canvas.width, plan.horizon), draw), 0.9)

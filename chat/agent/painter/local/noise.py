@@ -72,7 +72,7 @@ def field(
     for octave in range(octaves):
         down, across = cells[0] << octave, cells[1] << octave
         lattice = rng.random((down + 3, across + 3), np.float32)
-        if down > shape[0] * 2 or across > shape[1] * 2:
+        if octave and (down > shape[0] * 2 or across > shape[1] * 2):
             break
         sheet = Image.fromarray(lattice).resize(
             (shape[1], shape[0]), Image.Resampling.BICUBIC, box=(1, 1, 1 + across, 1 + down)

@@ -93,7 +93,7 @@ def read(prompt: str, seed: int) -> Scene:
     time = _first(tokens, words.TIMES)
     places = [place for _, place in _find(tokens, words.PLACES)]
     if time is None:
-        time = _time_of(subjects, weather, places[0] if places else None, chance)
+        time = _time_of(subjects, weather, season, places[0] if places else None, chance)
     place = _place_of(places, subjects, chance)
     tables: tuple[dict[str, str], ...] = (dict(words.TIMES), dict(words.PLACES), dict(words.WEATHERS))
     for table in tables:  # the golden of "golden hour" is no colour
@@ -122,8 +122,11 @@ def describe(scene: Scene) -> str:
         if actor.subject == "mountain" or (actor.subject == "star" and not scene.starry):
             continue
         colour = f"{names[actor.colour]} " if actor.colour in names else ""
-        noun = {"flowers": "flowers", "birds": "birds"}.get(actor.subject, actor.subject)
-        article = "" if noun.endswith("s") else "the " if noun in ("sun", "moon") else "a "
+        noun = str(actor.subject)
+        if actor.many and noun not in words.SINGLE:
+            noun = words.PLURALS.get(noun, f"{noun}s")
+        several = noun != actor.subject or noun in ("flowers", "birds")
+        article = "" if several else "the " if noun in ("sun", "moon") else "a "
         if article == "a " and (colour or noun)[0] in "aeiou":
             article = "an "
         shown.append(f"{article}{colour}{noun}")
@@ -188,7 +191,11 @@ def _first(tokens: list[str], table: dict[str, T]) -> T | None:
 
 
 def _time_of(
-    subjects: list[Subject], weather: frozenset[Weather], place: Place | None, chance: np.random.Generator
+    subjects: list[Subject],
+    weather: frozenset[Weather],
+    season: Season | None,
+    place: Place | None,
+    chance: np.random.Generator,
 ) -> Time:
     if (
         "aurora" in weather
@@ -200,7 +207,8 @@ def _time_of(
         return _pick(chance, ("day", "dawn"))
     if any(subject in ("rocket", "lighthouse") for subject in subjects):
         return "dusk"
-    if place in ("meadow", "garden", "waterfall") or "flowers" in subjects:
+    colourful = season in ("spring", "summer", "autumn") or place in ("meadow", "garden", "waterfall")
+    if colourful or "flowers" in subjects:
         return _pick(chance, ("day", "golden", "dawn"))
     return _pick(chance, ("sunset", "golden", "dawn", "day", "dusk"))
 

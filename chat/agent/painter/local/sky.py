@@ -90,7 +90,7 @@ def _stars(canvas: Canvas, scene: Scene, plan: Plan, colours: Palette) -> None:
     at = chance.random((count, 2)) * (canvas.width, plan.horizon * 0.96)
     size = 0.0006 + 0.0011 * chance.random(count) ** 5
     if scene.has("star"):
-        size[::40] *= 2.2
+        size[::30] *= 2.6
     fade = np.clip(1.15 - at[:, 1] / plan.horizon, 0, 1) * chance.uniform(0.35, 1, count)
 
     def dots(pen: Pen) -> None:
@@ -100,12 +100,33 @@ def _stars(canvas: Canvas, scene: Scene, plan: Plan, colours: Palette) -> None:
     canvas.stamp(rgb("#fdf8ea"), canvas.stencil((0, 0, canvas.width, plan.horizon), dots), 0.9)
     if not scene.has("star"):
         return
+    _sparkles(canvas, scene, plan)
     x, y, long = canvas.width * (0.5 + 0.12 * scene.side), plan.horizon * 0.36, 0.24
-    tail = [(x, y + 0.0016), (x - scene.side * long, y - long * 0.42), (x, y - 0.0016)]
+    tail = [(x, y + 0.0026), (x - scene.side * long, y - long * 0.42), (x, y - 0.0026)]
     trace = canvas.stencil((x - 0.3, y - 0.2, x + 0.3, y + 0.05), lambda pen: pen.area(tail))
     fall = np.clip(1 - np.abs(canvas.x[trace.columns] - x) / np.float32(long), 0, 1)
     trace.cover *= (fall**1.5)[None, :]
     canvas.stamp(rgb("#fffaf0"), trace, 0.95)
+
+
+def _sparkles(canvas: Canvas, scene: Scene, plan: Plan) -> None:
+    """A few bright stars with four rays, and the soft light around them."""
+    chance = scene.rng("sparkles")
+    at = chance.random((7, 2)) * (canvas.width, plan.horizon * 0.62) + (0, plan.horizon * 0.05)
+    rays = chance.uniform(0.009, 0.021, 7)
+    if plan.sun is not None:
+        rays[np.hypot(at[:, 0] - plan.sun[0], at[:, 1] - plan.sun[1]) < 0.16] = 0
+
+    def draw(pen: Pen) -> None:
+        for (x, y), ray in zip(at.tolist(), rays.tolist(), strict=True):
+            turns = np.arange(8) * np.pi / 4
+            reach = np.where(np.arange(8) % 2, ray * 0.13, ray)
+            pen.area(np.stack([x + np.cos(turns) * reach, y + np.sin(turns) * reach], 1))
+
+    stencil = canvas.stencil((0, 0, canvas.width, plan.horizon), draw)
+    halo = stencil.blurred(canvas.scale * 0.008).cover * np.float32(1.6)
+    canvas.add(rgb("#dfe6ff"), halo, stencil.rows, stencil.columns)
+    canvas.stamp(rgb("#fffaf0"), stencil, 0.95)
 
 
 def _nebula(canvas: Canvas, scene: Scene, colours: Palette) -> None:

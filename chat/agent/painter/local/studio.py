@@ -77,7 +77,7 @@ def preview(scene: Scene, size: tuple[int, int], width: int) -> bytes:
 
 def encoded(canvas: Canvas) -> tuple[bytes, str]:
     target = io.BytesIO()
-    canvas.image().save(target, "WEBP", quality=92, method=2)
+    canvas.image().save(target, "WEBP", quality=88, method=2)
     return target.getvalue(), "image/webp"
 
 

@@ -152,3 +152,12 @@ SKIES: dict[Weather, str] = {
     "rainbow": "a rainbow",
     "aurora": "an aurora",
 }
+PLURALS = {
+    "fox": "foxes",
+    "wolf": "wolves",
+    "person": "people",
+    "fish": "several fish",
+    "deer": "several deer",
+}
+SINGLE = frozenset({"tree", "bridge", "train", "sun", "moon", "star", "planet", "owl", "flowers", "birds"})
+"""Subjects that are painted once, however many were asked for."""

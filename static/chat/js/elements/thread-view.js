@@ -222,7 +222,8 @@ export class ThreadView extends HTMLElement {
       ref(element, "text").textContent = entry.text || "A picture";
       this.#sending.set(entry.id, element);
     }
-    say(ref(element, "state"), entry.error ? `Not sent. ${entry.error}` : "Sending");
+    const waiting = this.#session?.link === "live" ? "Sending" : "Waits for the connection";
+    say(ref(element, "state"), entry.error ? `Not sent. ${entry.error}` : waiting);
     ref(element, "again").hidden = !entry.error;
     element.classList.toggle("bad", Boolean(entry.error));
     return element;

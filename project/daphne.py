@@ -1,0 +1,45 @@
+"""Daphne, made to start and stop what a process has beside its requests.
+
+Daphne has no lifespan events, ends its applications as soon as its reactor begins to stop, and cannot send the close
+code that tells a client that the server restarts. Under another server nothing here takes effect.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+
+from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
+
+
+class _Protocol(WebSocketProtocol):  # type: ignore[misc]
+    def serverClose(self, code: int | None = None) -> None:  # noqa: N802  Daphne's name
+        # Autobahn refuses codes that it thinks an application must not use; RFC 6455's registry has 1012 for servers.
+        self.sendCloseFrame(code=1000 if code is None else code)
+
+
+def follow(start: Callable[[], Awaitable[None]], stop: Callable[[], Awaitable[None]]) -> None:
+    """Start with Daphne's reactor, and answer SIGTERM and SIGINT by stopping in order before the reactor does."""
+    from twisted.internet import reactor
+
+    WebSocketFactory.protocol = _Protocol
+    tasks: list[asyncio.Future[None]] = []
+    stopping = False
+
+    def begin() -> None:
+        # By now Twisted has put its own handlers in place.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: reactor.callFromThread(end))  # type: ignore[attr-defined]
+        tasks.append(asyncio.ensure_future(start()))
+
+    def end() -> None:
+        nonlocal stopping
+        if stopping:  # asked twice: at once
+            reactor.stop()  # type: ignore[attr-defined]
+            return
+        stopping = True
+        tasks.append(asyncio.ensure_future(stop()))
+        tasks[-1].add_done_callback(lambda _: reactor.running and reactor.stop())  # type: ignore[attr-defined]
+
+    reactor.callWhenRunning(begin)  # type: ignore[attr-defined]
