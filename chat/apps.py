@@ -1,10 +1,16 @@
-"""The application."""
+"""The application, and Django's admin with our own site in it."""
 
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.contrib.admin import apps as admin_apps
 
 
 class ChatConfig(AppConfig):
     name = "chat"
     verbose_name = "Backdrop"
+
+
+class ChatAdminConfig(admin_apps.AdminConfig):
+    default_site = "chat.admin_site.Site"
+    default = False

@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 def _config() -> Config:
     from chat.agent.models import Config
 
-    return Config(api_key=settings.OPENAI_API_KEY, base_url=settings.OPENAI_BASE_URL, chat_model=settings.CHAT_MODEL)
+    return Config(
+        api_key=settings.OPENAI_API_KEY,
+        base_url=settings.OPENAI_BASE_URL,
+        chat_model=settings.CHAT_MODEL,
+        demo_tokens_per_second=settings.DEMO_TOKENS_PER_SECOND,
+    )
 
 
 @cache
@@ -45,7 +50,7 @@ def the_painter() -> Painter:
     from chat.agent import painter
 
     return painter.create(
-        settings.IMAGE_BACKEND,
+        settings.IMAGE_BACKEND,  # type: ignore[arg-type]  # settings checked it
         api_key=settings.OPENAI_API_KEY,
         base_url=settings.OPENAI_BASE_URL,
         model=settings.IMAGE_MODEL,

@@ -1,8 +1,8 @@
 """The WebSockets: authorise, parse, call, write frames. No rule of the product lives here.
 
-A socket has three things going on, none of which waits for another: what arrives is read at once, so that Stop and
-flow control are never behind a slow command; commands are carried out one after the other; frames are written by one
-task, from the log's feed. The channel layer is not asked here: the process listens once for all its sockets (groups.py).
+On a socket three things go on, none of which waits for another: what arrives is read at once, so that Stop and flow
+control are never behind a slow command; commands are carried out one after the other; frames are written by one
+task, from the log's feed. The channel layer is not asked here: the process listens once for all (groups.py).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from uuid import UUID
 from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 from channels.utils import await_many_dispatch
+from django.conf import settings
 
 from chat import access, commands, db, frames, groups, opening, process, runs, sockets, threads
 from chat.db import in_thread
@@ -29,7 +30,7 @@ logger = logging.getLogger(__name__)
 RESTARTING, NOT_PROTOCOL, NOT_SIGNED_IN, NO_SUCH_THREAD, SLOW = 1012, 4400, 4401, 4404, 4408
 
 UNRECEIVED_BYTES_MAX = 1024 * 1024
-SLOW_CLIENT_SECONDS = 30.0
+SLOW_CLIENT_SECONDS: int = settings.SLOW_CLIENT_SECONDS
 BAD_FRAMES_MAX = 20
 COMMANDS_WAITING_MAX = 64
 SEND_SECONDS = 60.0
@@ -167,7 +168,7 @@ class ThreadConsumer(Socket):
         except ValueError:
             raise NotFound("There is no such thread.") from None
         query = parse_qs(self.scope["query_string"].decode("latin1"))
-        after = opening.parse_after(query.get("after", [None])[0])  # type: ignore[list-item]
+        after = opening.parse_after(query.get("after", [None])[0])
         self._unreceived: deque[tuple[int, int]] = deque()
         self._unreceived_bytes = 0
         self._room = asyncio.Event()
@@ -261,7 +262,9 @@ class ThreadConsumer(Socket):
                 await self.write(frames.error(command.id, problem))
             except Exception:
                 logger.exception("a command ended by an error")
-                await self.write(frames.error(command.id, Unavailable("Something went wrong here. Try again.")))
+                await self.write(
+                    frames.error(command.id, Unavailable("Something went wrong here. Try again."))
+                )
             else:
                 await self.write(frames.ack(command.id, answer))
 

@@ -101,7 +101,12 @@ async def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> 
         raise Unavailable("The database does not answer right now. Try again in a moment.") from error
 
 
-DOWN: tuple[type[Exception], ...] = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, Unavailable)
+DOWN = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    PoolTimeout,
+    Unavailable,
+)
 """What is raised where the database is away, on either way."""
 
 

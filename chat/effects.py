@@ -74,7 +74,9 @@ class RunEffects:
                 thread = self._owned_thread()
                 image.save(force_insert=True)
                 if as_background:
-                    threads.set_background(thread, {"kind": "image", "image_id": image.id}, fence=self._claim.fence)
+                    threads.set_background(
+                        thread, {"kind": "image", "image_id": image.id}, fence=self._claim.fence
+                    )
         except RunLost:
             images.discard_files([image.file, image.thumbnail])
             raise
@@ -86,7 +88,9 @@ class RunEffects:
 
     def _set_background(self, background: BackgroundChoice | None) -> None:
         with transaction.atomic():
-            threads.set_background(self._owned_thread(), dict(background) if background else None, self._claim.fence)
+            threads.set_background(
+                self._owned_thread(), dict(background) if background else None, self._claim.fence
+            )
 
     def _owned_thread(self) -> Thread:
         return runs.owned(self._claim).thread

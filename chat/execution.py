@@ -20,7 +20,7 @@ from typing import Any
 from uuid import UUID
 
 from chat import configured, db, events, objects, runs
-from chat.agent import checkpoints, graph, history, middleware, models, resume, stream
+from chat.agent import checkpoints, graph, middleware, models, resume, stream
 from chat.agent.context import RunContext
 from chat.db import in_thread
 from chat.effects import RunEffects
@@ -96,10 +96,14 @@ class _Attempt:
         except (RunLost, HandedBack, *db.DOWN):
             raise
         except LookupError as error:
-            await self._fail("memory_lost", f"The agent's memory of this thread is gone: {error}", retryable=False)
+            await self._fail(
+                "memory_lost", f"The agent's memory of this thread is gone: {error}", retryable=False
+            )
         except middleware.TooManySteps:
-            await self._fail("too_many_steps", "The model called tools without coming to an end.", retryable=True)
-        except Exception as error:
+            await self._fail(
+                "too_many_steps", "The model called tools without coming to an end.", retryable=True
+            )
+        except Exception as error:  # noqa: BLE001  whatever the agent raises ends as words in the thread
             code, message, retryable = models.failure(error)
             logger.warning("run %s failed: %s (%s)", claim.run_id, code, type(error).__name__)
             await self._fail(code, message, retryable=retryable)

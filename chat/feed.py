@@ -1,4 +1,4 @@
-"""One ordered, gapless stream of a thread's events for each subscriber: live, replay and repair; behind every transport.
+"""One ordered, gapless stream of a thread's events for each subscriber, behind every transport.
 
 A process follows a thread once, whatever its number of tabs: its Topic hears the group, puts what it hears in order,
 and reads from the log what it did not hear. A Subscription is one tab's place in that stream. It holds a bounded queue;
@@ -39,7 +39,7 @@ class Topic:
         self._repair: asyncio.Task[None] | None = None
 
     def hear(self, message: dict[str, Any]) -> None:
-        """What the group brought: frames numbered from `base` + 1 on, or, without frames, only that the thread ended."""
+        """What the group brought: frames numbered from `base` + 1 on, or that the thread ended."""
         if message.get("ended"):
             for subscription in self.subscriptions:
                 subscription.end()
@@ -52,7 +52,10 @@ class Topic:
         if base > self.head or self._repair is not None:
             self.look(last)
             return
-        self._hand_on([Frame(base + place, text) for place, text in enumerate(texts, 1) if base + place > self.head], last)
+        self._hand_on(
+            [Frame(base + place, text) for place, text in enumerate(texts, 1) if base + place > self.head],
+            last,
+        )
 
     def look(self, known: int) -> bool:
         """The log has reached `known`: read what was not heard. Says whether something was missing."""

@@ -9,7 +9,7 @@ from django.contrib.auth.forms import UserCreationForm
 from django.contrib.auth.models import User
 
 
-class SignUpForm(UserCreationForm):
+class SignUpForm(UserCreationForm):  # type: ignore[type-arg]  # no generic at run time
     """A new account: a name and a password, given twice."""
 
     class Meta(UserCreationForm.Meta):

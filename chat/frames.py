@@ -6,11 +6,13 @@ from typing import Any
 from uuid import UUID
 
 import orjson
+from django.conf import settings
 
 from chat.errors import ChatError
 
 PROTOCOL = 1
-HEARTBEAT_SECONDS = 20
+HEARTBEAT_SECONDS: int = settings.HEARTBEAT_SECONDS
+"""After so long a silence the server says something."""
 
 
 def _dumps(**fields: Any) -> str:
@@ -18,7 +20,13 @@ def _dumps(**fields: Any) -> str:
 
 
 def hello(thread_id: UUID, seq: int) -> str:
-    return _dumps(type="hello", protocol=PROTOCOL, thread_id=str(thread_id), seq=seq, heartbeat_seconds=HEARTBEAT_SECONDS)
+    return _dumps(
+        type="hello",
+        protocol=PROTOCOL,
+        thread_id=str(thread_id),
+        seq=seq,
+        heartbeat_seconds=HEARTBEAT_SECONDS,
+    )
 
 
 def snapshot(fields: dict[str, Any]) -> str:

@@ -94,14 +94,16 @@ class Exchange:
         try:
             async with asyncio.timeout(SEND_SECONDS):
                 await call
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             # Whatever the layer's client raises, and however it fails, the log goes on without it.
             logger.debug("the channel layer does not answer: %r", error)
 
     async def _send_loop(self) -> None:
         while True:
             group, message = await self._outbox.get()
-            await self._bounded(self._layer.group_send(group, {**message, "type": "sent", "group": group, "by": self._name}))
+            await self._bounded(
+                self._layer.group_send(group, {**message, "type": "sent", "group": group, "by": self._name})
+            )
 
     async def _hear_loop(self) -> None:
         pause = 0.05
@@ -114,7 +116,7 @@ class Exchange:
                 pause = 0.05
             except asyncio.CancelledError:
                 raise
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001
                 logger.warning("the channel layer does not answer: %r; the log carries on alone", error)
                 await asyncio.sleep(pause)  # a pace for asking again, not a wait for a result
                 pause = min(pause * 2, 2.0)
@@ -126,8 +128,8 @@ class Exchange:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if isinstance(close := getattr(self._layer, "close_pools", None), Callable):  # type: ignore[arg-type]
-            await self._bounded(close())
+        if not self._alone:
+            await self._bounded(self._layer.close_pools())
 
 
 _exchange = PerLoop(Exchange)
@@ -162,5 +164,5 @@ def send_from_thread(group: str, message: dict[str, Any]) -> None:
     if not isinstance(layer, InMemoryChannelLayer):
         try:
             async_to_sync(layer.group_send)(group, {**message, "type": "sent", "group": group, "by": ""})
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             logger.warning("the channel layer does not answer: %r; the log carries on alone", error)

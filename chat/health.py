@@ -32,12 +32,12 @@ async def _answers(check: Awaitable[Any]) -> bool:
     try:
         async with asyncio.timeout(DEADLINE_SECONDS):
             return bool(await check)
-    except Exception:
-        return False  # whatever it is, it does not answer
+    except Exception:  # noqa: BLE001  whatever it is, it does not answer
+        return False
 
 
 async def _database() -> bool:
-    return await _scalar("SELECT 1") == 1
+    return bool(await _scalar("SELECT 1"))
 
 
 async def _worker() -> bool:
@@ -54,5 +54,5 @@ async def _channel_layer() -> bool:
 async def _scalar(sql: str) -> Any:
     pool = await db.pool()
     async with pool.connection() as conn:
-        row = await (await conn.execute(sql)).fetchone()  # type: ignore[arg-type]
+        row = await (await conn.execute(sql)).fetchone()
     return row[0] if row else None

@@ -49,7 +49,9 @@ def snapshot(user: Any, thread_id: UUID, limit: int = PAGE) -> dict[str, Any]:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         thread = get_thread(user, thread_id)
         shown, has_more = _path(thread, thread.head_id, limit)
-        queued = Message.objects.filter(thread=thread, status=Message.Status.QUEUED).order_by("created_at", "id")
+        queued = Message.objects.filter(thread=thread, status=Message.Status.QUEUED).order_by(
+            "created_at", "id"
+        )
         shown += as_objects(thread, queued)
         unfinished = Run.objects.filter(thread=thread, status__in=Run.UNFINISHED).order_by("created_at", "id")
         failed = Run.objects.filter(answer_id=thread.head_id, status=Run.Status.FAILED)
@@ -105,11 +107,11 @@ def as_object(message: Message) -> objects.Message:
     return as_objects(message.thread, Message.objects.filter(id=message.id))[0]
 
 
-def as_objects(
-    thread: Thread, messages: Any, order: Sequence[UUID] | None = None
-) -> list[objects.Message]:
+def as_objects(thread: Thread, messages: Any, order: Sequence[UUID] | None = None) -> list[objects.Message]:
     """Messages with all that stands in them, in the given order of ids, in a fixed number of queries."""
-    rows: list[Message] = list(messages.select_related("run").prefetch_related("attachments", "tool_calls", "images"))
+    rows: list[Message] = list(
+        messages.select_related("run").prefetch_related("attachments", "tool_calls", "images")
+    )
     if order is not None:
         by_id = {row.id: row for row in rows}
         rows = [by_id[id_] for id_ in order]
@@ -175,7 +177,10 @@ def partial_text(message: Message) -> tuple[str, str]:
 
 
 def _as_object(row: Message, siblings: int, partial: _Partial | None) -> objects.Message:
-    calls = [call.as_object() for call in sorted(row.tool_calls.all(), key=lambda call: (call.text_offset, call.id))]
+    calls = [
+        call.as_object()
+        for call in sorted(row.tool_calls.all(), key=lambda call: (call.text_offset, call.id))
+    ]
     text, reasoning = row.text, row.reasoning
     if partial is not None:
         text, reasoning = "".join(partial.text), "".join(partial.reasoning)
@@ -196,7 +201,9 @@ def _as_object(row: Message, siblings: int, partial: _Partial | None) -> objects
             "status": row.status,
             "attachments": [image.as_object() for image in row.attachments.all()],
             "tool_calls": calls,
-            "images": [image.as_object() for image in sorted(row.images.all(), key=lambda image: image.created_at)],
+            "images": [
+                image.as_object() for image in sorted(row.images.all(), key=lambda image: image.created_at)
+            ],
             "sibling_index": row.sibling_index,
             "sibling_count": max(siblings, 1),
             "error": run.error if run else None,

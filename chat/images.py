@@ -50,12 +50,16 @@ def encode(data: bytes) -> Encoded:
             warnings.simplefilter("error", PIL.Image.DecompressionBombWarning)
             opened = PIL.Image.open(io.BytesIO(data), formats=FORMATS)
             if opened.width * opened.height > PIXELS_MAX:
-                raise InvalidField(f"A picture may have {PIXELS_MAX // 1_000_000} million pixels.", field="file")
+                raise InvalidField(
+                    f"A picture may have {PIXELS_MAX // 1_000_000} million pixels.", field="file"
+                )
             picture = PIL.ImageOps.exif_transpose(opened).convert("RGB")
     except InvalidField:
         raise
     except Exception as error:  # a decoder raises whatever a broken file makes it raise
-        raise InvalidField("This is not a PNG, JPEG, WebP or GIF picture, or it is broken.", field="file") from error
+        raise InvalidField(
+            "This is not a PNG, JPEG, WebP or GIF picture, or it is broken.", field="file"
+        ) from error
     picture.thumbnail((SIDE_MAX, SIDE_MAX))
     small = picture.copy()
     small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
@@ -106,7 +110,8 @@ def find(user: Any, *, query: str = "", before: Image | None = None, limit: int 
     for word in query.split()[:8]:
         found = found.filter(prompt__icontains=word)
     if before is not None:
-        found = found.extra(where=["(created_at, id) < (%s, %s)"], params=[before.created_at, before.id])
+        found = found.filter(created_at__lte=before.created_at)
+        found = found.exclude(created_at=before.created_at, id__gte=before.id)
     return list(found[:limit])
 
 
@@ -120,7 +125,12 @@ def delete(user: Any, image_id: UUID) -> None:
 
 def discard_files(names: list[str]) -> None:
     """Delete files once the transaction that let go of their rows is committed."""
-    transaction.on_commit(lambda: [default_storage.delete(name) for name in names])
+
+    def discard() -> None:
+        for name in names:
+            default_storage.delete(name)
+
+    transaction.on_commit(discard)
 
 
 def keep_preview(thread_id: UUID, data: bytes) -> str:

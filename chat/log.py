@@ -104,7 +104,7 @@ def _arguments(parts: Sequence[_Part]) -> dict[str, list[Any]]:
 def _encode(
     thread_id: UUID, run_id: UUID | None, happened: Iterable[events.Event], at: str
 ) -> list[tuple[str, UUID | None, str]]:
-    encoded = []
+    encoded: list[tuple[str, UUID | None, str]] = []
     for event in happened:
         of_run = run_id if event.of_run else None
         encoded.append((event.type, of_run, events.encode(event, thread_id=thread_id, run_id=of_run, at=at)))
@@ -164,7 +164,7 @@ class _Writer:
             except psycopg.DataError:
                 for part in parts:  # one text that Postgres refuses must not fail the others of the batch
                     await self._write_alone(part)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001
                 # Whether the batch was committed is not known. Its runs begin again from their last checkpoint,
                 # which makes both answers right; see execution.py.
                 _fail(parts, error)
@@ -188,7 +188,7 @@ class _Writer:
     async def _write_alone(self, part: _Part) -> None:
         try:
             await self._write([part])
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  it goes to who waits for the append
             _fail([part], error)
 
     async def close(self) -> None:
@@ -225,7 +225,11 @@ async def close() -> None:
 
 
 def record(
-    thread_id: UUID, happened: Iterable[events.Event], *, run_id: UUID | None = None, fence: Fence | None = None
+    thread_id: UUID,
+    happened: Iterable[events.Event],
+    *,
+    run_id: UUID | None = None,
+    fence: Fence | None = None,
 ) -> int:
     """Write events inside the caller's transaction and send them when it commits.
 

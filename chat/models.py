@@ -9,21 +9,23 @@ threads.py, runs.py and images.py.
 from __future__ import annotations
 
 import uuid
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.urls import reverse
 
-from chat import objects
+from chat import objects as shapes
+
+_Row = TypeVar("_Row", bound=models.Model)
 
 
-class OwnedQuerySet(models.QuerySet[Any]):
+class OwnedQuerySet(models.QuerySet[_Row]):
     """Rows that belong to a person; `owner_path` of the model says by which field."""
 
     def owned_by(self, user: Any) -> Self:
-        return self.filter(**{self.model.owner_path: user})
+        return self.filter(**{self.model.owner_path: user})  # type: ignore[attr-defined]
 
 
 class Thread(models.Model):
@@ -60,8 +62,8 @@ class Thread(models.Model):
     def __str__(self) -> str:
         return self.title or "New thread"
 
-    def as_object(self) -> objects.Thread:
-        return objects.Thread.model_validate(
+    def as_object(self) -> shapes.Thread:
+        return shapes.Thread.model_validate(
             {
                 "id": str(self.id),
                 "title": self.title,
@@ -103,7 +105,9 @@ class Message(models.Model):
     text = models.TextField(blank=True)
     reasoning = models.TextField(blank=True)
     status = models.CharField(max_length=9, choices=Status, default=Status.COMPLETE)
-    attachments = models.ManyToManyField("Image", blank=True, related_name="attached_to")
+    attachments: models.ManyToManyField[Image, Any] = models.ManyToManyField(
+        "Image", blank=True, related_name="attached_to"
+    )
     sibling_index = models.PositiveIntegerField(default=0)
     checkpoint_id = models.CharField(max_length=64, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -120,7 +124,9 @@ class Message(models.Model):
             )
         ]
         indexes = [
-            models.Index(fields=["thread", "created_at"], condition=Q(status="queued"), name="message_queued"),
+            models.Index(
+                fields=["thread", "created_at"], condition=Q(status="queued"), name="message_queued"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -154,7 +160,7 @@ class Run(models.Model):
     status = models.CharField(max_length=11, choices=Status, default=Status.QUEUED)
     attempt = models.PositiveIntegerField(default=0)
     attempts = models.JSONField(default=list)
-    current_step = models.CharField(max_length=100, null=True, blank=True)  # noqa: DJ001  null is the protocol's word
+    current_step = models.CharField(max_length=100, null=True, blank=True)
     interrupts = models.JSONField(default=list)
     error = models.JSONField(null=True, blank=True)
     usage = models.JSONField(null=True, blank=True)
@@ -169,7 +175,9 @@ class Run(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["thread"], condition=Q(status__in=["running", "interrupted"]), name="run_one_active_in_thread"
+                fields=["thread"],
+                condition=Q(status__in=["running", "interrupted"]),
+                name="run_one_active_in_thread",
             )
         ]
         indexes = [
@@ -190,8 +198,8 @@ class Run(models.Model):
             return None
         return int((self.ended_at - self.started_at).total_seconds() * 1000)
 
-    def as_object(self) -> objects.Run:
-        return objects.Run.model_validate(
+    def as_object(self) -> shapes.Run:
+        return shapes.Run.model_validate(
             {
                 "id": str(self.id),
                 "thread_id": str(self.thread_id),
@@ -228,8 +236,8 @@ class ToolCall(models.Model):
     name = models.CharField(max_length=100)
     args = models.JSONField(default=dict)
     status = models.CharField(max_length=9, choices=Status, default=Status.RUNNING)
-    result = models.TextField(null=True, blank=True)  # noqa: DJ001  null is the protocol's word
-    error = models.TextField(null=True, blank=True)  # noqa: DJ001
+    result = models.TextField(null=True, blank=True)
+    error = models.TextField(null=True, blank=True)
     text_offset = models.PositiveIntegerField(default=0)
     started_at = models.DateTimeField()
     duration_ms = models.PositiveIntegerField(null=True)
@@ -242,9 +250,9 @@ class ToolCall(models.Model):
     def __str__(self) -> str:
         return f"{self.name} ({self.status})"
 
-    def as_object(self) -> objects.ToolCall:
+    def as_object(self) -> shapes.ToolCall:
         done = self.duration_ms is not None
-        return objects.ToolCall.model_validate(
+        return shapes.ToolCall.model_validate(
             {
                 "id": self.tool_call_id,
                 "run_id": str(self.run_id),
@@ -312,8 +320,8 @@ class Image(models.Model):
     def thumbnail_url(self) -> str:
         return reverse("image-thumbnail", args=[self.id])
 
-    def as_object(self) -> objects.Image:
-        return objects.Image.model_validate(
+    def as_object(self) -> shapes.Image:
+        return shapes.Image.model_validate(
             {
                 "id": str(self.id),
                 "thread_id": str(self.thread_id) if self.thread_id else None,
@@ -365,7 +373,9 @@ class HonouredCommand(models.Model):
     objects = OwnedQuerySet.as_manager()
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["thread", "command_id"], name="command_once_in_thread")]
+        constraints = [
+            models.UniqueConstraint(fields=["thread", "command_id"], name="command_once_in_thread")
+        ]
 
     def __str__(self) -> str:
         return self.command_id

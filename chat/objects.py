@@ -12,7 +12,9 @@ from pydantic import BaseModel, ConfigDict, PlainSerializer
 
 Time = Annotated[
     datetime,
-    PlainSerializer(lambda t: t.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"), return_type=str),
+    PlainSerializer(
+        lambda t: t.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"), return_type=str
+    ),
 ]
 
 MessageStatus = Literal["streaming", "complete", "stopped", "failed", "queued"]

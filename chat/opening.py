@@ -20,7 +20,9 @@ _STANDING = "SELECT last_seq, kept_seq FROM chat_thread WHERE id = %s AND owner_
 class Opening:
     """One subscriber's way in. `head` is the log's head now; `replay` then brings it from `after` to there."""
 
-    def __init__(self, user: Any, thread_id: UUID, head: int, after: int | None, subscription: feed.Subscription) -> None:
+    def __init__(
+        self, user: Any, thread_id: UUID, head: int, after: int | None, subscription: feed.Subscription
+    ) -> None:
         self.head = head
         self.subscription = subscription
         self._user = user

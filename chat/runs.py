@@ -24,7 +24,7 @@ from procrastinate.contrib.django import app
 
 from chat import commands, events, history, log, objects, threads
 from chat.agent import resume
-from chat.errors import Busy, Conflict, InvalidField, NothingToStop, NotFound, RunLost
+from chat.errors import Busy, Conflict, InvalidField, NotFound, NothingToStop, RunLost
 from chat.log import Fence
 from chat.models import Event, HonouredCommand, Image, Message, Run, Thread, ToolCall
 
@@ -88,7 +88,12 @@ def _start(thread: Thread, command: commands.SendMessage) -> dict[str, Any]:
     Message.objects.filter(id=prompt.id).update(run=run)
     prompt.attachments.set(attachments)
     happened.append(events.MessageCreated(message=history.as_object(prompt)))
-    if not unfinished and command.parent_id is not None and parent is not None and _has_other_child(parent, prompt):
+    if (
+        not unfinished
+        and command.parent_id is not None
+        and parent is not None
+        and _has_other_child(parent, prompt)
+    ):
         shown = history.path_from(thread, prompt)
         happened.append(events.BranchSelected(head_id=str(prompt.id), messages=shown))
     happened.append(events.RunQueued(run=run.as_object()))
@@ -126,7 +131,12 @@ def _unfinished(thread: Thread) -> list[Run]:
 
 
 def _has_other_child(parent: Message, child: Message) -> bool:
-    return Message.objects.filter(parent=parent).exclude(id=child.id).exclude(status=Message.Status.QUEUED).exists()
+    return (
+        Message.objects.filter(parent=parent)
+        .exclude(id=child.id)
+        .exclude(status=Message.Status.QUEUED)
+        .exists()
+    )
 
 
 def _place(thread: Thread, message: Message, parent: Message | None) -> None:
@@ -227,15 +237,16 @@ def claim(run_id: UUID, worker: str) -> Claim | None:
         run = Run.objects.select_related("prompt", "answer").get(id=run_id)
         if run.status not in (Run.Status.QUEUED, Run.Status.RUNNING):
             return None
-        first = Run.objects.filter(thread=thread, status__in=Run.UNFINISHED).order_by("created_at", "id").first()
+        first = (
+            Run.objects.filter(thread=thread, status__in=Run.UNFINISHED).order_by("created_at", "id").first()
+        )
         if first is None or first.id != run.id:
             return None
         again = run.answer is not None
         recovered = run.status == Run.Status.RUNNING
         happened = _take(thread, run, worker)
         kind = events.RunRecovered if recovered else events.RunStarted
-        answer = run.answer
-        assert answer is not None  # _take made it
+        answer = _answer_of(run)
         told: list[events.Event] = [*happened, kind(run=run.as_object())]
         if not again:
             told.append(events.MessageCreated(message=history.as_object(answer)))
@@ -250,7 +261,7 @@ def claim(run_id: UUID, worker: str) -> Claim | None:
             prompt=_turn(run, run.prompt, answer),
             earlier=_earlier(run.prompt),
             fence=fence,
-            started_at=run.started_at,
+            started_at=run.started_at or timezone.now(),
             again=again,
         )
 
@@ -262,7 +273,9 @@ def _take(thread: Thread, run: Run, worker: str) -> list[events.Event]:
             run.prompt.status = Message.Status.COMPLETE
             _place(thread, run.prompt, thread.head)
             happened.append(events.MessageCompleted(message=history.as_object(run.prompt)))
-        run.answer = Message(thread=thread, role=Message.Role.ASSISTANT, status=Message.Status.STREAMING, run=run)
+        run.answer = Message(
+            thread=thread, role=Message.Role.ASSISTANT, status=Message.Status.STREAMING, run=run
+        )
         _place(thread, run.answer, run.prompt)
         run.first_seq = thread.last_seq
     else:
@@ -306,7 +319,9 @@ def _turn(run: Run | None, prompt: Message, answer: Message | None) -> resume.Tu
         human=HumanMessage(_said(prompt), id=str(prompt.id)),
         complete=answer is not None and answer.status == Message.Status.COMPLETE,
         text=answer.text if answer is not None else "",
-        tool_calls={call.tool_call_id: call.as_object() for call in answer.tool_calls.all()} if answer else {},
+        tool_calls={call.tool_call_id: call.as_object() for call in answer.tool_calls.all()}
+        if answer
+        else {},
         checkpoint_id=(answer.checkpoint_id or None) if answer is not None else None,
     )
 
@@ -407,8 +422,7 @@ def owned(claim: Claim) -> Run:
 
 def _end(thread: Thread, run: Run, status: Run.Status, ending: Ending) -> None:
     """Close a run that was at work: its tool calls, its answer, itself; and lift the fence."""
-    answer = run.answer
-    assert answer is not None  # a run at work has its answer since it was claimed
+    answer = _answer_of(run)
     happened: list[events.Event] = [
         events.ToolCallCompleted(tool_call=call.as_object()) for call in _end_tool_calls(run, status)
     ]
@@ -429,17 +443,26 @@ def _end(thread: Thread, run: Run, status: Run.Status, ending: Ending) -> None:
         case Run.Status.COMPLETED:
             happened.append(events.RunCompleted(run=run.as_object()))
         case Run.Status.FAILED:
-            assert ending.error is not None
-            happened.append(events.RunFailed(run=run.as_object(), error=ending.error))
+            error = ending.error or objects.RunError(code="failed", message="The run failed.", retryable=True)
+            happened.append(events.RunFailed(run=run.as_object(), error=error))
         case _:
             happened.append(events.RunStopped(run=run.as_object()))
     last = log.record(thread.id, happened, run_id=run.id)
     _prune(run, last)
 
 
+def _answer_of(run: Run) -> Message:
+    """The answer of a run that was claimed, which always has one."""
+    if run.answer is None:
+        raise LookupError(f"run {run.id} was never claimed")
+    return run.answer
+
+
 def _end_tool_calls(run: Run, status: Run.Status) -> Iterable[ToolCall]:
     now = timezone.now()
-    for call in ToolCall.objects.filter(run=run, status__in=[ToolCall.Status.RUNNING, ToolCall.Status.WAITING]):
+    for call in ToolCall.objects.filter(
+        run=run, status__in=[ToolCall.Status.RUNNING, ToolCall.Status.WAITING]
+    ):
         stopped = status == Run.Status.STOPPED
         call.status = ToolCall.Status.CANCELLED if stopped else ToolCall.Status.FAILED
         call.error = "Stopped." if stopped else "The run ended before this was done."
@@ -464,7 +487,11 @@ def _close(run: Run, status: Run.Status, ending: Ending | None = None) -> None:
 def _prune(run: Run, until: int) -> None:
     """Let go of what says nothing more: the deltas of an answer that the log now has whole."""
     spent = Event.objects.filter(
-        thread_id=run.thread_id, seq__gt=run.first_seq, seq__lte=until, run_id=run.id, type__in=events.DISPOSABLE
+        thread_id=run.thread_id,
+        seq__gt=run.first_seq,
+        seq__lte=until,
+        run_id=run.id,
+        type__in=events.DISPOSABLE,
     )
     spent._raw_delete(spent.db)
 
@@ -497,7 +524,7 @@ def revive() -> list[UUID]:
         with transaction.atomic():
             Thread.objects.select_for_update().filter(id=thread_id).first()
             with connection.cursor() as cursor:
-                cursor.execute(f"{_JOBLESS} AND run.id = %s", [run_id])  # noqa: S608  what it reads may have changed
+                cursor.execute(f"{_JOBLESS} AND run.id = %s", [run_id])  # what was read may have changed
                 if cursor.fetchone() is None:
                     continue
             _defer(Run.objects.get(id=run_id))

@@ -27,4 +27,6 @@ def discard(socket: Closable) -> None:
 
 async def close_all() -> None:
     """Tell every client that the server restarts; it comes back with what it has seen."""
-    await asyncio.gather(*(socket.close_with(RESTARTING) for socket in tuple(_open.get())), return_exceptions=True)
+    await asyncio.gather(
+        *(socket.close_with(RESTARTING) for socket in tuple(_open.get())), return_exceptions=True
+    )

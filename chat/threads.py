@@ -120,7 +120,9 @@ def _delete_previews(thread_id: UUID) -> None:
         default_storage.delete(folder)
 
 
-def entries(user: Any, *, query: str = "", archived: bool = False, cursor: str = "", limit: int = PAGE) -> dict[str, Any]:
+def entries(
+    user: Any, *, query: str = "", archived: bool = False, cursor: str = "", limit: int = PAGE
+) -> dict[str, Any]:
     """A page of the person's threads, the latest first: `{threads: [thread + running], cursor}`.
 
     With a query, those whose title or messages have all its words. `cursor` is what the page before gave; null at the
@@ -132,7 +134,7 @@ def entries(user: Any, *, query: str = "", archived: bool = False, cursor: str =
         found = found.filter(Q(title__icontains=word) | Exists(said))
     if cursor:
         updated_at, id_ = _parse_cursor(cursor)
-        found = found.extra(where=["(updated_at, id) < (%s, %s)"], params=[updated_at, id_])
+        found = found.filter(updated_at__lte=updated_at).exclude(updated_at=updated_at, id__gte=id_)
     rows = list(_with_running(found).order_by("-updated_at", "-id")[: limit + 1])
     last = rows[limit - 1] if len(rows) > limit else None
     return {
@@ -153,7 +155,9 @@ def find_entry(user: Any, thread_id: UUID) -> dict[str, Any] | None:
 
 
 def _with_running(found: Any) -> Any:
-    return found.annotate(running=Exists(Run.objects.filter(thread=OuterRef("pk"), status__in=Run.UNFINISHED)))
+    return found.annotate(
+        running=Exists(Run.objects.filter(thread=OuterRef("pk"), status__in=Run.UNFINISHED))
+    )
 
 
 def touch(thread: Thread) -> None:

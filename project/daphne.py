@@ -27,19 +27,26 @@ def follow(start: Callable[[], Awaitable[None]], stop: Callable[[], Awaitable[No
     tasks: list[asyncio.Future[None]] = []
     stopping = False
 
+    def halt() -> None:
+        reactor.stop()  # type: ignore[misc]  # its stub lacks the self of a method
+
+    def ended(_: object) -> None:
+        if reactor.running:
+            halt()
+
     def begin() -> None:
         # By now Twisted has put its own handlers in place.
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: reactor.callFromThread(end))  # type: ignore[attr-defined]
+            signal.signal(number, lambda *_: reactor.callFromThread(end))
         tasks.append(asyncio.ensure_future(start()))
 
     def end() -> None:
         nonlocal stopping
         if stopping:  # asked twice: at once
-            reactor.stop()  # type: ignore[attr-defined]
+            halt()
             return
         stopping = True
         tasks.append(asyncio.ensure_future(stop()))
-        tasks[-1].add_done_callback(lambda _: reactor.running and reactor.stop())  # type: ignore[attr-defined]
+        tasks[-1].add_done_callback(ended)
 
-    reactor.callWhenRunning(begin)  # type: ignore[attr-defined]
+    reactor.callWhenRunning(begin)

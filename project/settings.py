@@ -75,7 +75,7 @@ SECRET_KEY_FALLBACKS: list[str] = env.list("SECRET_KEY_FALLBACKS", default=[])
 
 INSTALLED_APPS = [
     "daphne",
-    "django.contrib.admin",
+    "chat.apps.ChatAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -132,6 +132,8 @@ CHANNEL_LAYERS = (
 )
 CHAT_WORKER = _choice("CHAT_WORKER", "inline", "inline", "external")
 CHAT_CONCURRENCY: int = env.int("CHAT_CONCURRENCY", default=200)
+HEARTBEAT_SECONDS = env.int("HEARTBEAT_SECONDS", default=20)
+SLOW_CLIENT_SECONDS = env.int("SLOW_CLIENT_SECONDS", default=30)
 
 # People
 SIGNUP = _choice("SIGNUP", "open" if LOCAL else "closed", "open", "closed")
@@ -154,6 +156,7 @@ OPENAI_API_KEY: str = env.str("OPENAI_API_KEY", default="")
 OPENAI_BASE_URL: str = env.str("OPENAI_BASE_URL", default="")
 CHAT_MODEL: str = env.str("CHAT_MODEL", default="")
 IMAGE_MODEL: str = env.str("IMAGE_MODEL", default="")
+DEMO_TOKENS_PER_SECOND = env.float("DEMO_TOKENS_PER_SECOND", default=50.0)
 IMAGE_BACKEND = _choice("IMAGE_BACKEND", "openai" if OPENAI_API_KEY else "local", "openai", "local")
 
 # Files

@@ -27,14 +27,14 @@ class _Step:
     namespace: str
     message_id: str | None
     text: str = ""
-    reasoned: bool = False
+    reasoning: str = ""
 
 
 class Translation:
     """One attempt of a run, read part by part: what `graph.stream` yields goes in, events come out.
 
-    A run makes one answer message. `text` is that message's text, the texts of the steps joined by a blank line;
-    `tool_calls` stand in it at their `text_offset`. Both are at every moment what the events so far add up to.
+    A run makes one answer message. `text` and `reasoning` are its own, those of the steps joined by a blank line;
+    `tool_calls` stand in the text at their `text_offset`. All are at every moment what the events so far add up to.
     """
 
     def __init__(
@@ -44,22 +44,21 @@ class Translation:
         message_id: str,
         attempt: int,
         answered: Sequence[BaseMessage] = (),
-        reasoning: str = "",
         tool_calls: Mapping[str, objects.ToolCall] | None = None,
         started_at: datetime | None = None,
         clock: Callable[[], datetime] = _now,
     ) -> None:
-        """`answered` are the run's messages that a checkpoint holds (resume.Position.answered); `reasoning` and
-        `tool_calls` (by id) are what earlier attempts have shown."""
+        """`answered` are the run's messages that a checkpoint holds (resume.Position.answered); `tool_calls`, by id,
+        are those that earlier attempts have shown."""
         self._run_id = run_id
         self._message_id = message_id
         self._attempt = attempt
         self._clock = clock
         self._started_at = started_at or clock()
         self._texts: list[str] = []
+        self._thoughts: list[str] = []
         self._step: _Step | None = None
         self._read: set[str | None] = set()
-        self.reasoning = reasoning
         self.tool_calls: dict[str, objects.ToolCall] = dict(tool_calls or {})
         self.usage: dict[str, int] = {}
         self.current_step: str | None = None
@@ -69,16 +68,24 @@ class Translation:
             if isinstance(message, AIMessage):
                 self._count(message)
                 self._texts.append(history.text(message))
+                self._thoughts.append(history.reasoning(message))
 
     @property
     def text(self) -> str:
         """The answer as it reads now."""
         return history.join([*self._texts, self._step.text if self._step else ""])
 
+    @property
+    def reasoning(self) -> str:
+        """What the model has let be seen of its thought."""
+        return history.join([*self._thoughts, self._step.reasoning if self._step else ""])
+
     def restarted(self) -> events.MessageRestarted:
         """The event that takes the text back to what is certain: the first of an attempt that takes a run over."""
         self._step = None
-        return events.MessageRestarted(message_id=self._message_id, attempt=self._attempt, text=self.text)
+        return events.MessageRestarted(
+            message_id=self._message_id, attempt=self._attempt, text=self.text, reasoning=self.reasoning
+        )
 
     def translate(self, part: Mapping[str, Any]) -> list[events.Event]:
         """The events of one stream part; parts of nested graphs and of unknown kinds have none."""
@@ -111,8 +118,7 @@ class Translation:
         if self._step is None or self._step.namespace != namespace:
             self._step = _Step(namespace, message.id)
         elif self._step.message_id != message.id:
-            began = bool(self._step.text)
-            if began:
+            if self._step.text or self._step.reasoning:
                 out.append(self.restarted())
             self._step = _Step(namespace, message.id)
         out += self._think(history.reasoning(message))
@@ -129,9 +135,8 @@ class Translation:
     def _think(self, thought: str) -> list[events.Event]:
         if not thought or self._step is None:
             return []
-        gap = "\n\n" if not self._step.reasoned and self.reasoning else ""
-        self._step.reasoned = True
-        self.reasoning += gap + thought
+        gap = "\n\n" if not self._step.reasoning and any(self._thoughts) else ""
+        self._step.reasoning += thought
         return [events.ReasoningDelta(message_id=self._message_id, text=gap + thought)]
 
     # what a step has done
@@ -157,15 +162,15 @@ class Translation:
         out: list[events.Event] = []
         if self._step is None:
             self._step = _Step("", message.id)
-        if not self._step.reasoned:
-            out += self._think(history.reasoning(message))
-        final = history.text(message)
-        if final.startswith(self._step.text):
-            out += self._say(final.removeprefix(self._step.text))
-            self._texts.append(final)
-            self._step = None
-        else:
-            self._texts.append(final)
+        text, reasoning = history.text(message), history.reasoning(message)
+        as_streamed = text.startswith(self._step.text) and reasoning.startswith(self._step.reasoning)
+        if as_streamed:
+            out += self._think(reasoning.removeprefix(self._step.reasoning))
+            out += self._say(text.removeprefix(self._step.text))
+        self._texts.append(text)
+        self._thoughts.append(reasoning)
+        self._step = None
+        if not as_streamed:
             out.append(self.restarted())
         self._count(message)
         if message.tool_calls:

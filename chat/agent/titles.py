@@ -7,7 +7,7 @@ import logging
 import re
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import HumanMessage, SystemMessage
+from langchain_core.messages import AIMessage, HumanMessage
 
 from chat.agent import history, prompts
 
@@ -27,10 +27,14 @@ async def title(
     deadline_seconds: float = DEADLINE_SECONDS,
 ) -> str:
     """A title of at most 60 characters: the model's, or the person's own first words where the model gives none."""
-    turn = f"The person wrote:\n{first_user_text[:_READ]}\n\nThe assistant answered:\n{first_answer_text[:_READ]}"
+    turn = [
+        HumanMessage(first_user_text[:_READ]),
+        AIMessage(first_answer_text[:_READ] or "…"),
+        HumanMessage(prompts.read("title")),
+    ]
     try:
         async with asyncio.timeout(deadline_seconds):
-            reply = await model.ainvoke([SystemMessage(prompts.read("title")), HumanMessage(turn)])
+            reply = await model.ainvoke(turn)
     except Exception as error:  # noqa: BLE001  # whatever the provider raises: a title is not worth a failure
         logger.warning("The model gave no title: %s", type(error).__name__)
         return plain(first_user_text)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 from django.conf import settings
 from django.http import HttpRequest
 from ninja import File, Query, Router, Schema
 from ninja.files import UploadedFile
+from pydantic import Field
 
 from chat import images, objects
 from chat.errors import FrameTooLarge, InvalidField, NotFound
@@ -22,7 +23,12 @@ class ImagePage(Schema):
 
 
 @router.get("", response=ImagePage)
-def list_images(request: HttpRequest, q: str = "", cursor: str = "", limit: int = Query(40, ge=1, le=200)) -> Any:
+def list_images(
+    request: HttpRequest,
+    q: str = "",
+    cursor: str = "",
+    limit: Query[Annotated[int, Field(ge=1, le=200)]] = 40,
+) -> Any:
     """The person's pictures, newest first; with `q`, those whose prompt has its words."""
     try:
         before = images.get(_user(request), UUID(cursor)) if cursor else None
@@ -37,7 +43,7 @@ def list_images(request: HttpRequest, q: str = "", cursor: str = "", limit: int 
 
 
 @router.post("", response={201: objects.Image})
-def upload_image(request: HttpRequest, file: UploadedFile = File(...)) -> Any:  # noqa: B008  ninja's way
+def upload_image(request: HttpRequest, file: File[UploadedFile]) -> Any:
     """Upload a PNG, JPEG, WebP or GIF picture; it is kept as WebP, without its metadata."""
     if (file.size or 0) > settings.UPLOAD_BYTES_MAX:
         raise FrameTooLarge(f"A picture may have {settings.UPLOAD_BYTES_MAX // 2**20} MB.")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 from django.db import transaction
 from django.http import HttpRequest
 from ninja import Query, Router, Schema
+from pydantic import Field
 
 from chat import commands, history, objects, runs, threads
 from chat.errors import InvalidField, NotFound, UnknownCommand
@@ -48,7 +49,11 @@ class MessagePage(Schema):
 
 @router.get("", response=ThreadPage)
 def list_threads(
-    request: HttpRequest, q: str = "", archived: bool = False, cursor: str = "", limit: int = Query(50, ge=1, le=PAGE_MAX)
+    request: HttpRequest,
+    q: str = "",
+    archived: bool = False,
+    cursor: str = "",
+    limit: Query[Annotated[int, Field(ge=1, le=PAGE_MAX)]] = 50,
 ) -> Any:
     """The person's threads, the latest first; with `q`, those whose title or messages have its words."""
     return threads.entries(_user(request), query=q, archived=archived, cursor=cursor, limit=limit)
@@ -92,7 +97,10 @@ def delete_thread(request: HttpRequest, thread_id: UUID) -> Any:
 
 @router.get("/{thread_id}/messages", response=MessagePage)
 def list_messages(
-    request: HttpRequest, thread_id: UUID, before: str | None = None, limit: int = Query(50, ge=1, le=PAGE_MAX)
+    request: HttpRequest,
+    thread_id: UUID,
+    before: str | None = None,
+    limit: Query[Annotated[int, Field(ge=1, le=PAGE_MAX)]] = 50,
 ) -> Any:
     """A page of the shown path, newest last: the messages before `before`, or the newest."""
     try:

@@ -40,8 +40,13 @@ def _chat_error(request: HttpRequest, error: errors.ChatError) -> HttpResponse:
 @api.exception_handler(ValidationError)
 def _invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
     if any(problem["loc"][0] == "path" for problem in error.errors):
-        return _answer(request, errors.NotFound("There is no such thing."))  # an id that is no id names nothing
-    fields = {".".join(str(part) for part in problem["loc"][1:]) or "body": problem["msg"] for problem in error.errors}
+        return _answer(
+            request, errors.NotFound("There is no such thing.")
+        )  # an id that is no id names nothing
+    fields = {
+        ".".join(str(part) for part in problem["loc"][1:]) or "body": problem["msg"]
+        for problem in error.errors
+    }
     name, words = next(iter(fields.items()))
     return _answer(request, errors.InvalidField(f"{name}: {words}", fields=fields))
 
@@ -65,4 +70,6 @@ def _not_found(request: HttpRequest, error: Http404) -> HttpResponse:
 @api.exception_handler(InterfaceError)
 def _down(request: HttpRequest, error: Exception) -> HttpResponse:
     logger.warning("the database does not answer: %s", error)
-    return _answer(request, errors.Unavailable("The database does not answer right now. Try again in a moment."))
+    return _answer(
+        request, errors.Unavailable("The database does not answer right now. Try again in a moment.")
+    )

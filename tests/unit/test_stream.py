@@ -158,6 +158,22 @@ def test_reasoning_that_came_only_whole_is_told_at_the_end() -> None:
     assert types(out) == ["reasoning_delta", "assistant_delta", "agent_update"]
 
 
+def test_reasoning_of_a_retried_step_is_taken_back_with_its_text() -> None:
+    told = Told()
+    told.chunk("One.", additional_kwargs={"reasoning_content": "First."})
+    told.update("model", AIMessage("One.", id="m1", additional_kwargs={"reasoning_content": "First."}))
+    (second,) = told.chunk(
+        "", message_id="m2", step="model:2", additional_kwargs={"reasoning_content": "Sec"}
+    )
+    assert second.text == "\n\nSec"
+    restarted, again = told.chunk(
+        "", message_id="m3", step="model:2", additional_kwargs={"reasoning_content": "Second."}
+    )
+    assert (restarted.text, restarted.reasoning) == ("One.", "First.")
+    assert again.text == "\n\nSecond."
+    assert told.translation.reasoning == "First.\n\nSecond."
+
+
 def test_a_call_is_started_when_it_is_stored_not_before() -> None:
     told = Told()
     told.chunk("Wait.")

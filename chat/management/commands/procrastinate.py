@@ -1,4 +1,4 @@
-"""`procrastinate worker`: this project's worker, which also takes over the runs of dead ones. The rest is the queue's own."""
+"""`procrastinate worker`: this project's worker, which also takes over the runs of dead ones."""
 
 from __future__ import annotations
 
