@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.http import HttpRequest
-from ninja import File, Query, Router, Schema
+from ninja import File, Router, Schema
 from ninja.files import UploadedFile
 from pydantic import Field
 
@@ -27,7 +27,7 @@ def list_images(
     request: HttpRequest,
     q: str = "",
     cursor: str = "",
-    limit: Query[Annotated[int, Field(ge=1, le=200)]] = 40,
+    limit: Annotated[int, Field(ge=1, le=200)] = 40,
 ) -> Any:
     """The person's pictures, newest first; with `q`, those whose prompt has its words."""
     try:

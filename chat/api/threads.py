@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.db import transaction
 from django.http import HttpRequest
-from ninja import Query, Router, Schema
+from ninja import Router, Schema
 from pydantic import Field
 
 from chat import commands, history, objects, runs, threads
@@ -53,7 +53,7 @@ def list_threads(
     q: str = "",
     archived: bool = False,
     cursor: str = "",
-    limit: Query[Annotated[int, Field(ge=1, le=PAGE_MAX)]] = 50,
+    limit: Annotated[int, Field(ge=1, le=PAGE_MAX)] = 50,
 ) -> Any:
     """The person's threads, the latest first; with `q`, those whose title or messages have its words."""
     return threads.entries(_user(request), query=q, archived=archived, cursor=cursor, limit=limit)
@@ -100,7 +100,7 @@ def list_messages(
     request: HttpRequest,
     thread_id: UUID,
     before: str | None = None,
-    limit: Query[Annotated[int, Field(ge=1, le=PAGE_MAX)]] = 50,
+    limit: Annotated[int, Field(ge=1, le=PAGE_MAX)] = 50,
 ) -> Any:
     """A page of the shown path, newest last: the messages before `before`, or the newest."""
     try:
