@@ -21,9 +21,11 @@ from chat.errors import FrameTooLarge, InvalidField, InvalidFrame, TextTooLong, 
 
 TEXT_MAX = 32_000
 """The longest message, in code points."""
-FRAME_BYTES_MAX = 256 * 1024
+FRAME_BYTES_MAX = 512 * 1024
 """The largest frame; a text of TEXT_MAX fits however it is escaped."""
 ATTACHMENTS_MAX = 8
+PROBLEMS_NAMED = 8
+"""Of a frame with more fields wrong than that, the rest goes unnamed: an answer is never longer than what was asked."""
 
 
 def _storable(text: str) -> str:
@@ -134,6 +136,7 @@ def _invalid(error: ValidationError) -> InvalidField | TextTooLong:
         name = ".".join(str(part) for part in problem["loc"][1:]) or "frame"
         if problem["type"] == "string_too_long" and name == "text":
             return TextTooLong(f"A message may have {TEXT_MAX} characters.", limit=TEXT_MAX)
-        fields[name[:64]] = problem["msg"]
+        if len(fields) < PROBLEMS_NAMED:
+            fields[name[:64]] = problem["msg"]
     first = next(iter(fields.items()))
     return InvalidField(f"{first[0]}: {first[1]}", fields=fields)

@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 THREADS = 8
 POOL_SIZE = 8
-WAIT_SECONDS = 10.0
+WAIT_SECONDS = 4.0
 
 Pool = AsyncConnectionPool[psycopg.AsyncConnection[TupleRow]]
 

@@ -18,6 +18,8 @@ from chat.errors import NotFound
 from chat.models import Event, Message, Run, Thread
 
 PAGE = 50
+SNAPSHOT_BYTES = 640 * 1024
+"""How much of the shown path a snapshot holds: Daphne, and many a client, take no frame above 1 MiB."""
 
 _PATH = """
 WITH RECURSIVE path (id, parent_id, place) AS (
@@ -48,12 +50,14 @@ def snapshot(user: Any, thread_id: UUID, limit: int = PAGE) -> dict[str, Any]:
         with connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         thread = get_thread(user, thread_id)
-        shown, has_more = _path(thread, thread.head_id, limit)
+        path, has_more = _path(thread, thread.head_id, limit)
+        shown = _newest_that_fit(path)
+        has_more = has_more or len(shown) < len(path)
         queued = Message.objects.filter(thread=thread, status=Message.Status.QUEUED).order_by(
-            "created_at", "id"
+            "run__queued_seq"
         )
         shown += as_objects(thread, queued)
-        unfinished = Run.objects.filter(thread=thread, status__in=Run.UNFINISHED).order_by("created_at", "id")
+        unfinished = Run.objects.filter(thread=thread, status__in=Run.UNFINISHED).order_by("queued_seq")
         failed = Run.objects.filter(answer_id=thread.head_id, status=Run.Status.FAILED)
         return {
             "type": "snapshot",
@@ -79,6 +83,16 @@ def page(user: Any, thread_id: UUID, before: UUID | None, limit: int = PAGE) -> 
         last = known[0]
     shown, has_more = _path(thread, last, limit)
     return {"messages": [message.model_dump(mode="json") for message in shown], "has_more": has_more}
+
+
+def _newest_that_fit(path: list[objects.Message]) -> list[objects.Message]:
+    """The end of the path, as far back as SNAPSHOT_BYTES reach; the last turn in any case."""
+    room = SNAPSHOT_BYTES
+    for place in range(len(path) - 1, -1, -1):
+        room -= len(path[place].model_dump_json().encode())
+        if room < 0:
+            return path[min(place + 1, max(len(path) - 2, 0)) :]
+    return path
 
 
 def path_from(thread: Thread, first: Message) -> list[objects.Message]:

@@ -136,8 +136,9 @@ class Message(models.Model):
 class Run(models.Model):
     """One execution of the agent, started by `prompt`, answering in `answer`.
 
-    `attempt` counts how often a worker has picked it up; `attempts` tells of each. `first_seq` is the log's number
-    when its first attempt began: what it streamed lies after it.
+    `attempt` counts how often a worker has picked it up; `attempts` tells of each. `queued_seq` and `first_seq` are
+    the log's number when it was asked for and when its first attempt began. A thread's runs come in the order of the
+    first, whatever the clock says; what a run streamed lies after the second.
     """
 
     owner_path = "thread__owner"
@@ -164,6 +165,7 @@ class Run(models.Model):
     interrupts = models.JSONField(default=list)
     error = models.JSONField(null=True, blank=True)
     usage = models.JSONField(null=True, blank=True)
+    queued_seq = models.BigIntegerField(default=0)
     first_seq = models.BigIntegerField(default=0)
     job_id = models.BigIntegerField(null=True)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -182,7 +184,7 @@ class Run(models.Model):
         ]
         indexes = [
             models.Index(
-                fields=["thread", "created_at"],
+                fields=["thread", "queued_seq"],
                 condition=Q(status__in=["queued", "running", "interrupted"]),
                 name="run_unfinished",
             ),

@@ -10,7 +10,7 @@ from django.db import transaction
 from chat import threads
 from chat.agent import titles
 from chat.db import in_thread
-from chat.models import Message, Thread
+from chat.models import Run, Thread
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -25,13 +25,9 @@ async def name_thread(thread_id: UUID, model: BaseChatModel) -> None:
 
 
 def _first_turn(thread_id: UUID) -> tuple[str, str] | None:
-    thread = Thread.objects.filter(id=thread_id, title="").first()
-    if thread is None:
-        return None
-    said = Message.objects.filter(thread=thread).order_by("created_at", "id")
-    first = said.filter(role=Message.Role.USER).first()
-    answer = said.filter(role=Message.Role.ASSISTANT, status=Message.Status.COMPLETE).first()
-    return (first.text, answer.text) if first is not None and answer is not None else None
+    answered = Run.objects.filter(thread_id=thread_id, thread__title="", status=Run.Status.COMPLETED)
+    run = answered.select_related("prompt", "answer").order_by("queued_seq").first()
+    return (run.prompt.text, run.answer.text) if run is not None and run.answer is not None else None
 
 
 def _keep(thread_id: UUID, title: str) -> None:

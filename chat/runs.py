@@ -76,7 +76,7 @@ def _start(thread: Thread, command: commands.SendMessage) -> dict[str, Any]:
         if command.parent_id is None:
             parent = thread.head
     prompt = Message(thread=thread, role=Message.Role.USER, text=command.text)
-    run = Run(thread=thread, prompt=prompt)
+    run = Run(thread=thread, prompt=prompt, queued_seq=thread.last_seq)
     happened: list[events.Event] = []
     if unfinished:
         prompt.status = Message.Status.QUEUED
@@ -126,7 +126,7 @@ def _unfinished(thread: Thread) -> list[Run]:
     return list(
         Run.objects.filter(thread=thread, status__in=Run.UNFINISHED)
         .select_related("prompt", "answer")
-        .order_by("created_at", "id")
+        .order_by("queued_seq")
     )
 
 
@@ -237,9 +237,7 @@ def claim(run_id: UUID, worker: str) -> Claim | None:
         run = Run.objects.select_related("prompt", "answer").get(id=run_id)
         if run.status not in (Run.Status.QUEUED, Run.Status.RUNNING):
             return None
-        first = (
-            Run.objects.filter(thread=thread, status__in=Run.UNFINISHED).order_by("created_at", "id").first()
-        )
+        first = Run.objects.filter(thread=thread, status__in=Run.UNFINISHED).order_by("queued_seq").first()
         if first is None or first.id != run.id:
             return None
         again = run.answer is not None
@@ -509,7 +507,7 @@ WHERE run.status IN ('queued', 'running') AND job.id IS NULL
   AND NOT EXISTS (
       SELECT 1 FROM chat_run AS earlier
       WHERE earlier.thread_id = run.thread_id AND earlier.status IN ('queued', 'running', 'interrupted')
-        AND (earlier.created_at, earlier.id) < (run.created_at, run.id)
+        AND earlier.queued_seq < run.queued_seq
   )
 """
 

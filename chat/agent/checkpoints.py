@@ -79,6 +79,8 @@ def open_pool(conninfo: str, *, min_size: int = 1, max_size: int = 8) -> Pool:
         min_size=min_size,
         max_size=max_size,
         open=False,
+        # A connection that a restarted server has closed must not cost a run its step.
+        check=AsyncConnectionPool.check_connection,
         kwargs={"autocommit": True, "row_factory": dict_row},
         name="checkpoints",
     )

@@ -42,7 +42,7 @@ def database(url: str | None, data_dir: Path) -> dict[str, Any]:
     settings["CONN_MAX_AGE"] = 0
     # Asked of every connection that leaves the pool, so that a restarted server costs nobody an error.
     settings["CONN_HEALTH_CHECKS"] = True
-    settings.setdefault("OPTIONS", {}).setdefault("pool", {"min_size": 1, "max_size": 10, "timeout": 10})
+    settings.setdefault("OPTIONS", {}).setdefault("pool", {"min_size": 1, "max_size": 10, "timeout": 4})
     return settings
 
 

@@ -11,8 +11,10 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from chat import events, frames
-from tests.client import CONTROL, Person, Refused, Tab, is_event, open_tab
-from tests.integration.conftest import Site, cookies_of, signed_in
+from tests.client import Person, Refused, open_tab
+from tests.conftest import StartServer
+from tests.services.databases import Database
+from tests.site import Site, cookies_of, new_person, signed_in
 from tests.state import State
 
 PASSWORD = "correct horse battery"
@@ -144,9 +146,8 @@ async def test_a_session_comes_in_from_the_sites_own_pages_only(any_site: Site) 
             f"http://127.0.0.1:{port + 1}",
             "http://127.0.0.1",
             "http://evil.example",
-            f"http://127.0.0.1:{port}.evil.example",
+            f"http://127.0.0.1.evil.example:{port}",
             "null",
-            "http://127.0.0.1:x",
             None,
         )
         for origin in foreign:
@@ -171,6 +172,7 @@ async def test_ping_gets_pong(any_site: Site) -> None:
         assert await tab.ask("ping", id="p-1") == {"type": "pong", "id": "p-1"}
 
 
+UNREADABLE = ("invalid_frame", "frame_too_large")
 BAD_FRAMES: list[tuple[str, object, str]] = [
     ("not JSON", "{", "invalid_frame"),
     ("nothing", "", "invalid_frame"),
@@ -183,7 +185,7 @@ BAD_FRAMES: list[tuple[str, object, str]] = [
     ("deep nesting in a field", '{"type":"send_message","id":"x","text":' + "[" * 5000 + "]" * 5000 + "}", "invalid_frame"),
     ("a lone surrogate", '{"type":"send_message","id":"x","text":"\\ud800"}', "invalid_frame"),
     ("bytes", b'{"type":"ping","id":"x"}', "invalid_frame"),
-    ("huge", {"type": "ping", "id": "x", "text": "x" * 300_000}, "frame_too_large"),
+    ("huge", {"type": "ping", "id": "x", "text": "x" * 600_000}, "frame_too_large"),
     ("unknown", {"type": "dance", "id": "x"}, "unknown_command"),
     ("a command of a later protocol", {"type": "edit_message_v2", "id": "x"}, "unknown_command"),
     ("an unknown type of great length", {"type": "d" * 100_000, "id": "x"}, "unknown_command"),
@@ -227,7 +229,8 @@ async def test_a_bad_frame_gets_its_coded_error_and_changes_nothing(any_site: Si
             error = await tab.until("error")
             assert error["code"] == code, what
             assert {"type", "id", "code", "message"} <= set(error) <= {"type", "id", "code", "message", "details"}
-            assert error["id"] == (frame.get("id") if isinstance(frame, dict) and isinstance(frame.get("id"), str) else None), what  # fmt: skip
+            named = frame.get("id") if isinstance(frame, dict) and code not in UNREADABLE else None
+            assert error["id"] == (named if isinstance(named, str) else None), what
             assert error["message"], what
             assert len(json.dumps(error)) < 2000, what
             await tab.ask("ping")  # a good frame between: this is not somebody who cannot speak the protocol
@@ -258,10 +261,8 @@ async def test_a_text_of_the_longest_kind_is_taken_however_it_is_escaped(ada: Pe
 
 
 async def test_a_client_that_confirms_nothing_is_written_no_more_than_the_window_and_then_closed(
-    server: Any, database: Any
+    server: StartServer, database: Database
 ) -> None:
-    from tests.integration.conftest import new_person
-
     web = await server(SLOW_CLIENT_SECONDS="1", DEMO_TOKENS_PER_SECOND="0")
     ada = new_person(database, web.url)
     thread_id = await ada.thread()
@@ -276,12 +277,10 @@ async def test_a_client_that_confirms_nothing_is_written_no_more_than_the_window
     # What it has not read waits in the log, and comes when it is back.
     state = State.of(*deaf.frames)
     async with await ada.ready(thread_id, after=state.seq, state=state) as back:
-        assert back.state.shown() == (await ada.fresh(thread_id)).shown()
+            assert back.state.shown() == (await ada.fresh(thread_id)).shown()
 
 
-async def test_a_silent_socket_is_pinged(server: Any, database: Any) -> None:
-    from tests.integration.conftest import new_person
-
+async def test_a_silent_socket_is_pinged(server: StartServer, database: Database) -> None:
     web = await server(HEARTBEAT_SECONDS="1")
     ada = new_person(database, web.url)
     thread_id = await ada.thread()
@@ -295,14 +294,6 @@ async def test_a_silent_socket_is_pinged(server: Any, database: Any) -> None:
             async for _, _, line in stream:
                 if line.startswith(":"):
                     break
-
-
-def test_what_is_control_and_what_is_an_event_is_told_by_the_type() -> None:
-    assert not any(is_event({"type": kind}) for kind in CONTROL)
-
-
-async def drain(tab: Tab) -> None:
-    await tab.ask("ping")
 
 
 async def test_commands_are_refused_where_too_many_wait(ada: Person) -> None:
