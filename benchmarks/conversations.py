@@ -19,6 +19,9 @@ import orjson
 from benchmarks import wire
 
 
+OPEN_SECONDS = 30.0
+
+
 @dataclass(slots=True)
 class Answer:
     """One answer as it was heard. Moments are seconds of the monotonic clock, `gaps` and `delays` seconds."""
@@ -136,8 +139,9 @@ class BackdropConversation(Conversation):
         self.seq = after or 0
         headers = {"Authorization": f"Bearer {self._token}"}
         path = f"/ws/threads/{self.thread_id}/{query}"
-        self.socket = await wire.connect(self.port, path, self._hear, headers)
-        await self._caught_up
+        async with asyncio.timeout(OPEN_SECONDS):
+            self.socket = await wire.connect(self.port, path, self._hear, headers)
+            await self._caught_up
 
     def _send(self, text: str) -> None:
         self.acknowledged = asyncio.get_running_loop().create_future()
@@ -192,7 +196,8 @@ class TutorialConversation(Conversation):
     """A conversation with baselines/tutorial.py."""
 
     async def open(self) -> None:
-        self.socket = await wire.connect(self.port, f"/ws/{uuid.uuid4()}", self._hear)
+        async with asyncio.timeout(OPEN_SECONDS):
+            self.socket = await wire.connect(self.port, f"/ws/{uuid.uuid4()}", self._hear)
 
     def _send(self, text: str) -> None:
         self.socket.send(text.encode())
@@ -212,8 +217,9 @@ class ChainlitConversation(Conversation):
 
     async def open(self) -> None:
         self._connected: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.socket = await wire.connect(self.port, self._PATH, self._hear)
-        await self._connected
+        async with asyncio.timeout(OPEN_SECONDS):
+            self.socket = await wire.connect(self.port, self._PATH, self._hear)
+            await self._connected
 
     def _send(self, text: str) -> None:
         message = {"id": str(uuid.uuid4()), "name": "user", "type": "user_message", "output": text}

@@ -13,6 +13,7 @@ import json
 import re
 import sys
 import time
+from typing import cast
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _ASKED = re.compile(r"(\d+) words at (\d+)")
@@ -56,8 +57,7 @@ class Answers(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's are none of asyncio's classes
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._timer is not None:

@@ -70,7 +70,7 @@ class Postgres:
     def start(self) -> None:
         """Start it and make the template: migrated, with one person who has a token."""
         self._server.ensure()
-        for (name,) in self._maintenance().query("SELECT datname FROM pg_database WHERE datname LIKE 'bench\\_%'"):
+        for (name,) in self._maintenance().query("SELECT datname FROM pg_database WHERE starts_with(datname, 'bench_')"):
             self._administer(f'DROP DATABASE "{name}" WITH (FORCE)')
         self._administer(f'CREATE DATABASE "{self._template}"')
         url = self._server.url(self._template)

@@ -10,6 +10,7 @@ import asyncio
 import base64
 import os
 from collections.abc import Callable, Mapping
+from typing import cast
 
 TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
 _ZERO_MASK = b"\0\0\0\0"
@@ -33,8 +34,7 @@ class WebSocket(asyncio.Protocol):
         self._code = 1006
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's are none of asyncio's classes
         transport.write(self._head)
 
     def connection_lost(self, exc: Exception | None) -> None:

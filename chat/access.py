@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -32,9 +32,42 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+class Credential(NamedTuple):
+    """What a person came in with: the key of a session, or the digest of a token."""
+
+    kind: Literal["session", "token"]
+    value: str
+
+
+def credential(authorization: str | None, cookies: Mapping[str, str]) -> Credential | None:
+    """What a request shows. A token that is given counts alone, even where a session would do."""
+    token = bearer(authorization)
+    if token is not None:
+        return Credential("token", digest(token))
+    key = cookies.get(settings.SESSION_COOKIE_NAME)
+    return Credential("session", key) if key else None
+
+
+def credential_of_headers(headers: Iterable[tuple[bytes, bytes]]) -> Credential | None:
+    """What a handshake shows."""
+    found = {name.lower(): value.decode("latin1") for name, value in headers}
+    return credential(found.get(b"authorization"), parse_cookie(found.get(b"cookie", "")))
+
+
+def user_of(shown: Credential | None) -> Any | None:
+    """The active person whom the credential lets in now, or None."""
+    if shown is None:
+        return None
+    return _user_of_token(shown.value) if shown.kind == "token" else _user_of_session(shown.value)
+
+
 def user_of_token(text: str) -> Any | None:
     """The active owner of the token, or None."""
-    token = Token.objects.select_related("owner").filter(digest=digest(text), owner__is_active=True).first()
+    return _user_of_token(digest(text))
+
+
+def _user_of_token(digested: str) -> Any | None:
+    token = Token.objects.select_related("owner").filter(digest=digested, owner__is_active=True).first()
     if token is None:
         return None
     now = timezone.now()
@@ -43,16 +76,19 @@ def user_of_token(text: str) -> Any | None:
     return token.owner
 
 
-def user_of_session(cookies: dict[str, str]) -> Any | None:
-    """The active person who is signed in by the session cookie, or None: asked of Django, as a view would."""
-    key = cookies.get(settings.SESSION_COOKIE_NAME)
-    if not key:
-        return None
+def _user_of_session(key: str) -> Any | None:
+    """Asked of Django, as a view would."""
     request = HttpRequest()
     store: type[SessionBase] = import_string(f"{settings.SESSION_ENGINE}.SessionStore")
     request.session = store(key)
+    # Where SECRET_KEY has changed, Django gives the session a new key, of which this browser would not hear.
+    request.session.cycle_key = _stay  # type: ignore[method-assign]
     user = get_user(request)
     return user if user.is_authenticated and user.is_active else None
+
+
+def _stay() -> None:
+    """In place of a session's `cycle_key`."""
 
 
 def bearer(header: str | None) -> str | None:
@@ -61,15 +97,6 @@ def bearer(header: str | None) -> str | None:
         return None
     scheme, _, text = header.partition(" ")
     return text.strip() if scheme.lower() == "bearer" else None
-
-
-def user_of_headers(headers: Iterable[tuple[bytes, bytes]]) -> Any | None:
-    """The person behind a handshake. A token that is given counts alone, even where a session would do."""
-    found = {name.lower(): value.decode("latin1") for name, value in headers}
-    token = bearer(found.get(b"authorization"))
-    if token is not None:
-        return user_of_token(token)
-    return user_of_session(parse_cookie(found.get(b"cookie", "")))
 
 
 def is_own_origin(origin: str, host: str, secure: bool) -> bool:

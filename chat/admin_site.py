@@ -35,7 +35,7 @@ class Site(AdminSite):
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         return super().index(request, {"summary": _summary(request.user), **(extra_context or {})})
 
-    def get_urls(self) -> list[URLPattern | URLResolver]:  # type: ignore[override]
+    def get_urls(self) -> list[URLPattern | URLResolver]:
         # Not before: the pages register themselves with this site when they are imported.
         from chat.admin import event_log
 

@@ -7,6 +7,7 @@ together from events, another gets from here, and both must be the same.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from django.db.models import Count
 
 from chat import events, objects
 from chat.errors import NotFound
-from chat.models import Event, Message, Run, Thread
+from chat.models import Event, Image, Message, Run, Thread, ToolCall
 
 PAGE = 50
 SNAPSHOT_BYTES = 640 * 1024
@@ -98,7 +99,8 @@ def _newest_that_fit(path: list[objects.Message]) -> list[objects.Message]:
 def path_from(thread: Thread, first: Message) -> list[objects.Message]:
     """The shown path from the message `first` on."""
     ids = _path_ids(thread, thread.head_id, 1_000_000)
-    return as_objects(thread, Message.objects.filter(id__in=ids[ids.index(first.id) :]), ids)
+    ids = ids[ids.index(first.id) :]
+    return as_objects(thread, Message.objects.filter(id__in=ids), ids)
 
 
 def _path(thread: Thread, last: UUID | None, limit: int) -> tuple[list[objects.Message], bool]:
@@ -116,11 +118,6 @@ def _path_ids(thread: Thread, last: UUID | None, limit: int) -> list[UUID]:
         return [row[0] for row in cursor.fetchall()]
 
 
-def as_object(message: Message) -> objects.Message:
-    """One message as a client sees it."""
-    return as_objects(message.thread, Message.objects.filter(id=message.id))[0]
-
-
 def as_objects(thread: Thread, messages: Any, order: Sequence[UUID] | None = None) -> list[objects.Message]:
     """Messages with all that stands in them, in the given order of ids, in a fixed number of queries."""
     rows: list[Message] = list(
@@ -133,7 +130,18 @@ def as_objects(thread: Thread, messages: Any, order: Sequence[UUID] | None = Non
         return []
     counts = _sibling_counts(thread, {row.parent_id for row in rows})
     partial = _partials([row for row in rows if row.status == Message.Status.STREAMING])
-    return [_as_object(row, counts.get(row.parent_id, 0), partial.get(row.id)) for row in rows]
+    return [
+        _as_object(
+            row,
+            Inside(list(row.attachments.all()), list(row.tool_calls.all()), list(row.images.all())),
+            row.run
+            if row.role == Message.Role.ASSISTANT and row.status != Message.Status.STREAMING
+            else None,
+            siblings=counts.get(row.parent_id, 0),
+            partial=partial.get(row.id),
+        )
+        for row in rows
+    ]
 
 
 def _sibling_counts(thread: Thread, parents: set[UUID | None]) -> dict[UUID | None, int]:
@@ -190,10 +198,28 @@ def partial_text(message: Message) -> tuple[str, str]:
     return "".join(partial.text), "".join(partial.reasoning)
 
 
-def _as_object(row: Message, siblings: int, partial: _Partial | None) -> objects.Message:
+@dataclass(frozen=True)
+class Inside:
+    """What stands in a message beside its text."""
+
+    attachments: Sequence[Image] = ()
+    tool_calls: Sequence[ToolCall] = ()
+    images: Sequence[Image] = ()
+
+
+def as_written(row: Message, inside: Inside, run: Run | None = None) -> objects.Message:
+    """A message as it was just written, by who wrote it and knows what is inside: nothing is asked of the database.
+
+    It is the newest of its siblings. `run` is given with an answer whose run has ended.
+    """
+    return _as_object(row, inside, run, siblings=row.sibling_index + 1, partial=None)
+
+
+def _as_object(
+    row: Message, inside: Inside, run: Run | None, *, siblings: int, partial: _Partial | None
+) -> objects.Message:
     calls = [
-        call.as_object()
-        for call in sorted(row.tool_calls.all(), key=lambda call: (call.text_offset, call.id))
+        call.as_object() for call in sorted(inside.tool_calls, key=lambda call: (call.text_offset, call.pk))
     ]
     text, reasoning = row.text, row.reasoning
     if partial is not None:
@@ -202,26 +228,21 @@ def _as_object(row: Message, siblings: int, partial: _Partial | None) -> objects
             call.model_copy(update=partial.progress.get(call.id, {})) if call.duration_ms is None else call
             for call in calls
         ]
-    run = row.run if row.role == Message.Role.ASSISTANT and row.status != Message.Status.STREAMING else None
-    return objects.Message.model_validate(
-        {
-            "id": str(row.id),
-            "thread_id": str(row.thread_id),
-            "run_id": str(row.run_id) if row.run_id else None,
-            "parent_id": str(row.parent_id) if row.parent_id else None,
-            "role": row.role,
-            "text": text,
-            "reasoning": reasoning,
-            "status": row.status,
-            "attachments": [image.as_object() for image in row.attachments.all()],
-            "tool_calls": calls,
-            "images": [
-                image.as_object() for image in sorted(row.images.all(), key=lambda image: image.created_at)
-            ],
-            "sibling_index": row.sibling_index,
-            "sibling_count": max(siblings, 1),
-            "error": run.error if run else None,
-            "elapsed_ms": run.elapsed_ms if run else None,
-            "created_at": row.created_at,
-        }
+    return objects.Message(
+        id=str(row.id),
+        thread_id=str(row.thread_id),
+        run_id=str(row.run_id) if row.run_id else None,
+        parent_id=str(row.parent_id) if row.parent_id else None,
+        role=row.role,
+        text=text,
+        reasoning=reasoning,
+        status=row.status,
+        attachments=[image.as_object() for image in inside.attachments],
+        tool_calls=calls,
+        images=[image.as_object() for image in sorted(inside.images, key=lambda image: image.created_at)],
+        sibling_index=row.sibling_index,
+        sibling_count=max(siblings, 1),
+        error=objects.RunError.model_validate(run.error) if run and run.error else None,
+        elapsed_ms=run.elapsed_ms if run else None,
+        created_at=row.created_at,
     )

@@ -101,8 +101,11 @@ def delete(user: Any, thread_id: UUID) -> None:
             Event.objects.filter(thread=thread),
             HonouredCommand.objects.filter(thread=thread),
             ToolCall.objects.filter(run__thread=thread),
+            Message.attachments.through.objects.filter(message__thread=thread),
+            # Django's cascade would first set each `parent` to null, and siblings of nothing must differ.
+            Message.objects.filter(thread=thread),
         ):
-            rows._raw_delete(rows.db)  # nothing hangs on these rows; a month's log need not be loaded to go
+            rows._raw_delete(rows.db)  # nothing that stays hangs on these rows; a month's log need not be loaded to go
         thread.delete()
         db.execute("DELETE FROM checkpoint_writes WHERE thread_id = %s", [str(thread_id)])
         db.execute("DELETE FROM checkpoint_blobs WHERE thread_id = %s", [str(thread_id)])
@@ -160,10 +163,10 @@ def _with_running(found: Any) -> Any:
     )
 
 
-def touch(thread: Thread) -> None:
-    """Bring the thread to the top of the list. Needs the lock."""
+def touch(thread: Thread, *changed: str) -> None:
+    """Bring the thread to the top of the list, and save the fields that were changed. Needs the lock."""
     thread.updated_at = timezone.now()
-    thread.save(update_fields=["updated_at"])
+    thread.save(update_fields=["updated_at", *changed])
     log.list_changed(thread.owner_id, thread.id)
 
 

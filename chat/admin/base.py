@@ -61,7 +61,7 @@ class DeletedAsAWhole(ModelAdmin):
         for obj in queryset:
             self.remove(obj)
 
-    def get_deleted_objects(  # type: ignore[override]
+    def get_deleted_objects(
         self, objs: Iterable[Any], request: HttpRequest
     ) -> tuple[list[str], dict[str, int], set[str], list[str]]:
         rows = list(objs)
@@ -87,12 +87,25 @@ class OwnerFilter(admin.SimpleListFilter):
         return queryset.filter(**{queryset.model.owner_path: self.value()})
 
 
+class DateFilter(admin.DateFieldListFilter):
+    """By the day of a time, named as a person would."""
+
+    def __init__(self, field: Any, *args: Any, **kwargs: Any) -> None:
+        super().__init__(field, *args, **kwargs)
+        self.title = {"created_at": "date", "updated_at": "last change", "last_used_at": "last use"}[
+            field.name
+        ]
+
+
 def moment(value: datetime | None) -> SafeString | str:
-    """A time as lists show it."""
+    """A time as lists show it: with its year where that is not this one."""
     if value is None:
         return "–"
     local = timezone.localtime(value)
-    return format_html('<time datetime="{}">{}</time>', local.isoformat(), date_format(local, "j M Y, H:i"))
+    text = date_format(local, "j M, H:i" if local.year == timezone.localtime().year else "j M Y, H:i")
+    return format_html(
+        '<time datetime="{0}" title="{0}">{1}</time>', local.isoformat(timespec="seconds"), text
+    )
 
 
 def link(view: str, id_: Any, text: Any) -> SafeString:

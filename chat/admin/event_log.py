@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib import admin
@@ -50,14 +50,18 @@ def entries(request: HttpRequest, thread_id: UUID) -> HttpResponse:
     _check(request)
     thread = get_object_or_404(Thread.objects.select_related("owner"), id=thread_id)
     kept = Event.objects.filter(thread=thread)
+    chosen: dict[str, str] = {}
     run = None
     if run_id := request.GET.get("run"):
         run = _run(thread, run_id)
         kept = kept.filter(run_id=run.id)
+        chosen["run"] = str(run.id)
     types = list(kept.values("type").annotate(count=Count("seq")).order_by("type"))
     type_ = request.GET.get("type", "")
-    found = kept.filter(type=type_) if type_ else kept
-    page = Paginator(found.order_by("seq"), PAGE).get_page(request.GET.get("page"))
+    if type_:
+        kept = kept.filter(type=type_)
+        chosen["type"] = type_
+    page = Paginator(kept.order_by("seq"), PAGE).get_page(request.GET.get("page"))
     return _render(
         request,
         "admin/chat/event/log.html",
@@ -66,16 +70,14 @@ def entries(request: HttpRequest, thread_id: UUID) -> HttpResponse:
         run=run,
         types=types,
         type=type_,
-        query="".join(
-            f"{name}={quote(value)}&" for name, value in (("run", str(run.id) if run else ""), ("type", type_)) if value
-        ),
+        query=f"{urlencode(chosen)}&" if chosen else "",
         page=page,
         entries=[_entry(event) for event in page.object_list],
     )
 
 
 def _check(request: HttpRequest) -> None:
-    if not request.user.has_perm("chat.view_event"):  # type: ignore[union-attr]
+    if not request.user.has_perm("chat.view_event"):
         raise PermissionDenied
 
 
@@ -101,5 +103,7 @@ def _entry(event: Event) -> Entry:
 
 
 def _render(request: HttpRequest, template: str, **context: Any) -> HttpResponse:
-    request.current_app = admin.site.name  # type: ignore[attr-defined]
-    return TemplateResponse(request, template, {**admin.site.each_context(request), "opts": Event._meta, **context})
+    request.current_app = admin.site.name
+    return TemplateResponse(
+        request, template, {**admin.site.each_context(request), "opts": Event._meta, **context}
+    )

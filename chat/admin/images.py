@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from chat import images
-from chat.admin.base import DeletedAsAWhole, OwnerFilter, ViewOnly
+from chat.admin.base import DateFilter, DeletedAsAWhole, OwnerFilter, ViewOnly
 from chat.models import Image
 
 
@@ -16,7 +16,7 @@ from chat.models import Image
 class Images(DeletedAsAWhole, ViewOnly):
     list_display = ("__str__", "owner", "created_at")
     list_select_related = ("owner", "thread")
-    list_filter = (OwnerFilter, "created_at")
+    list_filter = (OwnerFilter, ("created_at", DateFilter))
     list_per_page = 48
     date_hierarchy = "created_at"
     search_fields = ("prompt",)

@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from chat import images, threads
-from chat.admin.base import DeletedAsAWhole, OwnerFilter, ViewOnly, moment
+from chat.admin.base import DateFilter, DeletedAsAWhole, OwnerFilter, ViewOnly, moment
 from chat.admin.threads import belongings_of_threads
 from chat.models import Image, Thread, Token
 
@@ -55,7 +55,7 @@ class Tokens(ViewOnly):
 
     list_display = ("name", "owner", "created", "used")
     list_select_related = ("owner",)
-    list_filter = (OwnerFilter, "created_at", "last_used_at")
+    list_filter = (OwnerFilter, ("created_at", DateFilter), ("last_used_at", DateFilter))
     search_fields = ("name", "owner__username")
     ordering = ("-created_at",)
 

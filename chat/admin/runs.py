@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
 
-from chat.admin.base import NeverDeleted, OwnerFilter, ViewOnly, duration, link, moment, state
+from chat.admin.base import DateFilter, NeverDeleted, OwnerFilter, ViewOnly, duration, link, moment, state
 from chat.models import Image, Run
 
 
@@ -20,7 +20,10 @@ class StateFilter(admin.SimpleListFilter):
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("unfinished", "Unfinished"), *((str(value), str(label)) for value, label in Run.Status.choices)]
+        return [
+            ("unfinished", "Unfinished"),
+            *((str(value), str(label)) for value, label in Run.Status.choices),
+        ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         match self.value():
@@ -51,7 +54,7 @@ class Attempt:
 class Runs(NeverDeleted, ViewOnly):
     list_display = ("started", "status_word", "thread_link", "owner", "attempt", "took", "tokens", "failure")
     list_select_related = ("thread__owner",)
-    list_filter = (StateFilter, OwnerFilter, "created_at")
+    list_filter = (StateFilter, OwnerFilter, ("created_at", DateFilter))
     date_hierarchy = "created_at"
     search_fields = ("thread__title", "prompt__text", "error__message", "error__code", "=id")
     search_help_text = "Searches thread titles, what was asked, errors and ids."
@@ -77,12 +80,12 @@ class Runs(NeverDeleted, ViewOnly):
     def took(self, run: Run) -> str:
         return duration(run.elapsed_ms)
 
-    @admin.display
+    @admin.display(description="tokens in + out")
     def tokens(self, run: Run) -> str:
         usage = run.usage or {}
         if not usage:
             return "–"
-        return f"{usage.get('input_tokens', 0):,} in, {usage.get('output_tokens', 0):,} out"
+        return f"{usage.get('input_tokens', 0):,} + {usage.get('output_tokens', 0):,}"
 
     @admin.display(description="error", ordering="error__code")
     def failure(self, run: Run) -> SafeString | str:
@@ -92,16 +95,30 @@ class Runs(NeverDeleted, ViewOnly):
         return super().get_queryset(request).select_related("thread__owner")
 
     def render_change_form(
-        self, request: HttpRequest, context: dict[str, Any], *args: Any, obj: Any = None, **kwargs: Any
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: Any = None,
     ) -> HttpResponse:
         context |= {
             "attempts": _attempts(obj),
             "waited_ms": (obj.started_at - obj.created_at).total_seconds() * 1000 if obj.started_at else None,
             "tool_calls": [call.as_object() for call in obj.tool_calls.order_by("started_at", "id")],
             "images": Image.objects.filter(run=obj).order_by("created_at"),
-            "usage": {name.replace("_", " "): count for name, count in (obj.usage or {}).items()},
+            "usage": _usage(obj),
         }
-        return super().render_change_form(request, context, *args, obj=obj, **kwargs)
+        return super().render_change_form(request, context, add, change, form_url, obj)
+
+
+def _usage(run: Run) -> dict[str, int]:
+    """The tokens in the order in which they are spent, which JSON in Postgres does not keep."""
+    usage = run.usage or {}
+    first = ["input_tokens", "output_tokens", "total_tokens"]
+    names = [name for name in first if name in usage] + sorted(set(usage) - set(first))
+    return {name.replace("_", " "): usage[name] for name in names}
 
 
 def _attempts(run: Run) -> list[Attempt]:

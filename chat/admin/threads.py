@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 
 from chat import threads
 from chat.admin import event_log, transcript
-from chat.admin.base import DeletedAsAWhole, OwnerFilter, ViewOnly, moment, state
+from chat.admin.base import DateFilter, DeletedAsAWhole, OwnerFilter, ViewOnly, moment, state
 from chat.models import Image, Message, Run, Thread
 
 RECENT_RUNS = 10
@@ -25,7 +25,7 @@ RECENT_IMAGES = 12
 class Threads(DeletedAsAWhole, ViewOnly):
     list_display = ("__str__", "owner", "messages", "running", "updated", "created")
     list_select_related = ("owner",)
-    list_filter = (OwnerFilter, "updated_at", "archived")
+    list_filter = (OwnerFilter, ("updated_at", DateFilter), "archived")
     date_hierarchy = "created_at"
     search_fields = ("title", "=id")
     search_help_text = "Searches titles, messages and ids."
@@ -33,16 +33,11 @@ class Threads(DeletedAsAWhole, ViewOnly):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         said = Message.objects.filter(thread=OuterRef("pk")).order_by().values("thread")
-        return (
-            super()
-            .get_queryset(request)
-            .select_related("owner")
-            .annotate(
-                message_count=Coalesce(
-                    Subquery(said.annotate(count=Count("id")).values("count")), 0, output_field=IntegerField()
-                ),
-                is_running=Exists(Run.objects.filter(thread=OuterRef("pk"), status__in=Run.UNFINISHED)),
-            )
+        count = Subquery(said.annotate(count=Count("id")).values("count"))
+        found: QuerySet[Any] = super().get_queryset(request).select_related("owner")
+        return found.annotate(
+            message_count=Coalesce(count, 0, output_field=IntegerField()),
+            is_running=Exists(Run.objects.filter(thread=OuterRef("pk"), status__in=Run.UNFINISHED)),
         )
 
     def get_search_results(
@@ -76,7 +71,13 @@ class Threads(DeletedAsAWhole, ViewOnly):
         return [path("<uuid:thread_id>/events/", log, name="chat_thread_events"), *super().get_urls()]
 
     def render_change_form(
-        self, request: HttpRequest, context: dict[str, Any], *args: Any, obj: Any = None, **kwargs: Any
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: Any = None,
     ) -> HttpResponse:
         through = _uuid(request.GET.get("through"))
         shown = transcript.read(obj, through=through, page=request.GET.get("page"))
@@ -86,7 +87,7 @@ class Threads(DeletedAsAWhole, ViewOnly):
             "runs": Run.objects.filter(thread=obj).order_by("-created_at")[:RECENT_RUNS],
             "images": Image.objects.filter(thread=obj).order_by("-created_at")[:RECENT_IMAGES],
         }
-        return super().render_change_form(request, context, *args, obj=obj, **kwargs)
+        return super().render_change_form(request, context, add, change, form_url, obj)
 
     def remove(self, obj: Any) -> None:
         threads.delete(obj.owner, obj.id)

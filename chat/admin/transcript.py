@@ -81,7 +81,11 @@ def read(thread: Thread, *, through: UUID | None = None, page: Any = None) -> Tr
         ids += queued
     messages = history.as_objects(thread, Message.objects.filter(id__in=ids), ids)
     entries = [
-        Entry(message, _parts(message), _versions(id_, children.get(parents.get(id_), []) if id_ in parents else []))
+        Entry(
+            message,
+            _parts(message),
+            _versions(id_, children.get(parents.get(id_), []) if id_ in parents else []),
+        )
         for id_, message in zip(ids, messages, strict=True)
     ]
     return Transcript(entries, shown, aside=bool(path) and thread.head_id not in path)
@@ -92,13 +96,13 @@ def _parts(message: objects.Message) -> list[Part]:
     told = 0
     left = {image.id: image for image in message.images}
     for call in message.tool_calls:
-        parts.append(Part(text=message.text[told : call.text_offset]))
+        parts.append(Part(text=message.text[told : call.text_offset].strip("\n")))
         made = tuple(image for image in message.images if image.tool_call_id == call.id)
         parts.append(Part(call=call, images=made))
         told = max(told, call.text_offset)
         for image in made:
             left.pop(image.id, None)
-    parts.append(Part(text=message.text[told:], images=tuple(left.values())))
+    parts.append(Part(text=message.text[told:].strip("\n"), images=tuple(left.values())))
     return [part for part in parts if part.call or part.text.strip() or part.images]
 
 

@@ -1,0 +1,215 @@
+"""What a worker does with a run: claim it, note what it comes to, finish it. All but the claim check the fence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+from langchain_core.messages import HumanMessage
+from procrastinate.contrib.django import app
+
+from chat import events, history, log, objects, threads
+from chat.agent import resume
+from chat.errors import RunLost
+from chat.log import Fence
+from chat.models import Image, Message, Run, Thread, ToolCall
+from chat.runs import rows
+
+TITLE = "chat.title"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A run that a worker owns until it ends, or until somebody else's claim or a stop takes it away."""
+
+    run_id: UUID
+    thread_id: UUID
+    owner_id: int
+    answer_id: UUID
+    prompt: resume.Turn
+    earlier: list[resume.Turn]
+    """The turns that the agent's memory may lack, oldest first, behind the last one that it has whole."""
+    fence: Fence
+    started_at: datetime
+    again: bool
+    """Whether an attempt was made before: what it wrote is certain only as far as its checkpoints go."""
+
+
+def claim(run_id: UUID, worker: str) -> Claim | None:
+    """Make the run this worker's own, and tell the tabs; from here on nobody else may write on its behalf.
+
+    None where there is nothing to do: the run has ended, or another of its thread is at work, whose end will give
+    this one a job.
+    """
+    with transaction.atomic():
+        thread = Thread.objects.select_for_update().filter(runs=run_id).first()
+        if thread is None:
+            return None
+        run = next(iter(rows.unfinished_of(thread)), None)
+        if run is None or run.id != run_id or run.status == Run.Status.INTERRUPTED:
+            return None
+        again = run.answer is not None
+        recovered = run.status == Run.Status.RUNNING
+        happened = _take(thread, run, worker)
+        kind = events.RunRecovered if recovered else events.RunStarted
+        answer = rows.answer_of(run)
+        told: list[events.Event] = [*happened, kind(run=run.as_object())]
+        if not again:
+            told.append(events.MessageCreated(message=history.as_written(answer, history.Inside())))
+        fence = Fence(run.id, run.attempt)
+        log.record(thread.id, told, run_id=run.id, fence=fence)
+        log.list_changed(thread.owner_id, thread.id)
+        return Claim(
+            run_id=run.id,
+            thread_id=thread.id,
+            owner_id=thread.owner_id,
+            answer_id=answer.id,
+            prompt=_turn(run, run.prompt, answer),
+            earlier=_earlier(run.prompt),
+            fence=fence,
+            started_at=run.started_at or timezone.now(),
+            again=again,
+        )
+
+
+def _take(thread: Thread, run: Run, worker: str) -> list[events.Event]:
+    happened: list[events.Event] = []
+    if run.answer is None:
+        if run.prompt.status == Message.Status.QUEUED:
+            run.prompt.status = Message.Status.COMPLETE
+            happened = rows.place_queued(thread, run.prompt)
+        run.answer = Message(
+            thread=thread, role=Message.Role.ASSISTANT, status=Message.Status.STREAMING, run=run
+        )
+        rows.place(thread, run.answer, run.prompt)
+        run.answer.save(force_insert=True)
+        run.first_seq = thread.last_seq
+    now = timezone.now()
+    if run.attempts and "outcome" not in run.attempts[-1]:
+        run.attempts[-1] |= {"outcome": "lost", "ended_at": now.isoformat()}
+    run.attempt += 1
+    run.attempts.append({"attempt": run.attempt, "worker": worker, "started_at": now.isoformat()})
+    run.status = Run.Status.RUNNING
+    run.started_at = run.started_at or now
+    run.save()
+    thread.active_run = run
+    thread.active_attempt = run.attempt
+    thread.save(update_fields=["active_run", "active_attempt", "head"])
+    return happened
+
+
+def _earlier(prompt: Message) -> list[resume.Turn]:
+    """The turns before this one, back to the last whole one."""
+    turns: list[resume.Turn] = []
+    message = prompt.parent
+    answer: Message | None = None
+    while message is not None:
+        if message.role == Message.Role.ASSISTANT:
+            answer = message
+        else:
+            run = answer.run if answer is not None else message.run
+            turns.append(_turn(run, message, answer))
+            if turns[-1].complete:
+                break
+            answer = None
+        message = message.parent
+    return turns[::-1]
+
+
+def _turn(run: Run | None, prompt: Message, answer: Message | None) -> resume.Turn:
+    return resume.Turn(
+        run_id=str(run.id) if run is not None else "",
+        human=HumanMessage(_said(prompt), id=str(prompt.id)),
+        complete=answer is not None and answer.status == Message.Status.COMPLETE,
+        text=answer.text if answer is not None else "",
+        tool_calls={call.tool_call_id: call.as_object() for call in answer.tool_calls.all()}
+        if answer
+        else {},
+        checkpoint_id=(answer.checkpoint_id or None) if answer is not None else None,
+    )
+
+
+def _said(prompt: Message) -> str:
+    """What the model reads of a user message: its text, and which pictures came with it."""
+    attached = [str(id_) for id_ in prompt.attachments.values_list("id", flat=True)]
+    if not attached:
+        return prompt.text
+    return f"{prompt.text}\n\n(Pictures attached by the person: {', '.join(attached)})".strip()
+
+
+def restart(claim: Claim, text: str, reasoning: str) -> None:
+    """Say what of the answer is certain; the rest is being written again. What was sent of it before is let go.
+
+    Raises RunLost.
+    """
+    with transaction.atomic():
+        run = owned(claim)
+        restarted = events.MessageRestarted(
+            message_id=str(claim.answer_id), attempt=claim.fence.attempt, text=text, reasoning=reasoning
+        )
+        last = log.record(claim.thread_id, [restarted], run_id=run.id, fence=claim.fence)
+        rows.prune(run, last - 1)
+
+
+def note_tool_call(claim: Claim, call: objects.ToolCall, happened: events.Event) -> None:
+    """Keep a tool call as it now stands, with its event. Raises RunLost."""
+    with transaction.atomic():
+        run = owned(claim)
+        ToolCall.objects.update_or_create(
+            run=run,
+            tool_call_id=call.id,
+            defaults={
+                "message_id": claim.answer_id,
+                "name": call.name,
+                "args": call.args,
+                "status": call.status,
+                "result": call.result,
+                "error": call.error,
+                "text_offset": call.text_offset,
+                "started_at": call.started_at,
+                "duration_ms": call.duration_ms,
+            },
+        )
+        log.record(claim.thread_id, [happened], run_id=run.id, fence=claim.fence)
+
+
+def announce_image(claim: Claim, event: events.ImageReady) -> None:
+    """Tell of a picture, once, however often its tool runs. Raises RunLost."""
+    with transaction.atomic():
+        run = owned(claim)
+        if Image.objects.filter(id=event.image.id, announced=False).update(announced=True):
+            log.record(claim.thread_id, [event], run_id=run.id, fence=claim.fence)
+
+
+def complete(claim: Claim, ending: rows.Ending) -> None:
+    """The answer is whole. Raises RunLost."""
+    _finish(claim, Run.Status.COMPLETED, ending)
+
+
+def fail(claim: Claim, ending: rows.Ending) -> None:
+    """The run ends here, for the reason given. Raises RunLost."""
+    _finish(claim, Run.Status.FAILED, ending)
+
+
+def _finish(claim: Claim, status: Run.Status, ending: rows.Ending) -> None:
+    with transaction.atomic():
+        run = owned(claim)
+        thread = run.thread
+        rows.end(thread, run, status, ending)
+        if status == Run.Status.COMPLETED and not thread.title:
+            app.configure_task(TITLE).defer(thread_id=str(thread.id))
+        rows.defer_next(thread)
+        threads.touch(thread, "active_run")
+
+
+def owned(claim: Claim) -> Run:
+    """The claimed run with its thread's lock held. Raises RunLost where it is no longer this claim's."""
+    thread = Thread.objects.select_for_update().filter(id=claim.thread_id).first()
+    if thread is None or (thread.active_run_id, thread.active_attempt) != claim.fence:
+        raise RunLost("The run went on elsewhere.")
+    run: Run = Run.objects.select_related("prompt", "answer").get(id=claim.run_id)
+    run.thread = thread
+    return run
