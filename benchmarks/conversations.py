@@ -112,6 +112,12 @@ class Conversation(ABC):
         answer.end()
         return answer
 
+    async def _until(self, ready: asyncio.Future[None]) -> None:
+        """Wait for what the server does once the socket is open. Raises ConnectionError where it hangs up instead."""
+        await asyncio.wait([ready, self.socket.closed], return_when=asyncio.FIRST_COMPLETED)
+        if not ready.done():
+            raise ConnectionError(f"the server closed with {self.socket.closed.result()}")
+
     def _finish(self) -> None:
         if not self.done.done():
             self.done.set_result(None)
@@ -141,7 +147,7 @@ class BackdropConversation(Conversation):
         path = f"/ws/threads/{self.thread_id}/{query}"
         async with asyncio.timeout(OPEN_SECONDS):
             self.socket = await wire.connect(self.port, path, self._hear, headers)
-            await self._caught_up
+            await self._until(self._caught_up)
 
     def _send(self, text: str) -> None:
         self.acknowledged = asyncio.get_running_loop().create_future()
@@ -219,7 +225,7 @@ class ChainlitConversation(Conversation):
         self._connected: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         async with asyncio.timeout(OPEN_SECONDS):
             self.socket = await wire.connect(self.port, self._PATH, self._hear)
-            await self._connected
+            await self._until(self._connected)
 
     def _send(self, text: str) -> None:
         message = {"id": str(uuid.uuid4()), "name": "user", "type": "user_message", "output": text}

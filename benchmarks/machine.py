@@ -42,6 +42,14 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
+def waited_seconds(pid: int) -> float:
+    """How long the process's first thread has waited for its core because others had it: the noise of a shared machine."""
+    try:
+        return int(Path(f"/proc/{pid}/task/{pid}/schedstat").read_text().split()[1]) / 1e9
+    except (FileNotFoundError, IndexError):  # a kernel without scheduler statistics
+        return 0.0
+
+
 def resident_bytes(pid: int) -> int:
     """The memory that the process holds now."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE_BYTES

@@ -6,6 +6,7 @@ import asyncio
 import time
 from dataclasses import dataclass, field
 
+from benchmarks import machine
 from benchmarks.conversations import Answer, Conversation
 from benchmarks.servers import Running, Services
 
@@ -35,6 +36,8 @@ class Load:
     model_cpu_seconds: float = 0.0
     load_cpu_seconds: float = 0.0
     postgres_cpu_seconds: float = 0.0
+    waited_seconds: float = 0.0
+    """How long the server stood ready and somebody else had its core."""
 
     @property
     def faults(self) -> list[str]:
@@ -81,6 +84,7 @@ class Load:
             f" first word {1000 * self.first_word(50):.1f} / {1000 * self.first_word(95):.1f} ms,"
             f" model late {1000 * self.model_late:.0f} ms,"
             f" CPU of Postgres {self.postgres_cpu_seconds:.2f} s, model {self.model_cpu_seconds:.2f} s,"
+            f" waited {self.waited_seconds:.2f} s,"
             f" load {self.load_cpu_seconds:.2f} s of {self.wall_seconds:.1f} s"
             + (f", FAULTS {len(self.faults)}: {self.faults[:2]}" if self.faults else "")
         )
@@ -116,6 +120,7 @@ async def speak(
             load.answers.append(await conversation.ask(words, PACE))
 
     before = (running.cpu_seconds(), services.model_cpu_seconds(), time.process_time(), services.postgres.cpu_seconds())
+    waited = machine.waited_seconds(running.pid)
     began = time.monotonic()
     await asyncio.gather(*(talk(place, conversation) for place, conversation in enumerate(conversations)))
     load.wall_seconds = time.monotonic() - began
@@ -123,6 +128,7 @@ async def speak(
     load.model_cpu_seconds = services.model_cpu_seconds() - before[1]
     load.load_cpu_seconds = time.process_time() - before[2]
     load.postgres_cpu_seconds = services.postgres.cpu_seconds() - before[3]
+    load.waited_seconds = machine.waited_seconds(running.pid) - waited
     return load
 
 

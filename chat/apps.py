@@ -10,6 +10,11 @@ class ChatConfig(AppConfig):
     name = "chat"
     verbose_name = "Backdrop"
 
+    def ready(self) -> None:
+        from chat import doors
+
+        doors.listen()
+
 
 class ChatAdminConfig(admin_apps.AdminConfig):
     default_site = "chat.admin_site.Site"

@@ -20,18 +20,33 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from channels.utils import await_many_dispatch
 from django.conf import settings
 
-from chat import access, commands, db, frames, groups, opening, process, runs, sockets, threads
+from chat import (
+    access,
+    commands,
+    db,
+    doors,
+    frames,
+    groups,
+    limits,
+    opening,
+    process,
+    runs,
+    sockets,
+    threads,
+)
 from chat.db import in_thread
-from chat.errors import ChatError, InvalidFrame, NotFound, RateLimited, Unavailable
+from chat.errors import ChatError, InvalidFrame, NotFound, NotSignedIn, RateLimited, Unavailable
 from chat.log import Frame
 
 logger = logging.getLogger(__name__)
 
-RESTARTING, NOT_PROTOCOL, NOT_SIGNED_IN, NO_SUCH_THREAD, SLOW = 1012, 4400, 4401, 4404, 4408
+RESTARTING, NOT_PROTOCOL, NOT_SIGNED_IN, NO_SUCH_THREAD, SLOW, TOO_MANY = 1012, 4400, 4401, 4404, 4408, 4429
 
 UNRECEIVED_BYTES_MAX = 1024 * 1024
 SLOW_CLIENT_SECONDS: int = settings.SLOW_CLIENT_SECONDS
 BAD_FRAMES_MAX = 20
+REFUSED_MAX = 100
+"""After so many commands in a row that came too fast, the socket is closed."""
 COMMANDS_WAITING_MAX = 64
 SEND_SECONDS = 60.0
 
@@ -58,6 +73,7 @@ class Socket(AsyncWebsocketConsumer):
             self._closed = True
             self._end_tasks()
             sockets.discard(self)
+            doors.watch().leave(self)
             await self.left()
 
     async def dispatch(self, message: dict[str, Any]) -> None:
@@ -74,11 +90,13 @@ class Socket(AsyncWebsocketConsumer):
             return
         sockets.add(self)
         try:
-            self.user = await in_thread(access.user_of_headers, self.scope["headers"])
-            if self.user is None:
-                await self.close_with(NOT_SIGNED_IN)
-                return
+            shown = access.credential_of_headers(self.scope["headers"])
+            self.user = await doors.watch().enter(shown, self)
             await self.open()
+        except NotSignedIn:
+            await self.close_with(NOT_SIGNED_IN)
+        except RateLimited:
+            await self.close_with(TOO_MANY)
         except NotFound:
             await self.close_with(NO_SUCH_THREAD)
         except db.DOWN:
@@ -173,6 +191,7 @@ class ThreadConsumer(Socket):
         self._unreceived_bytes = 0
         self._room = asyncio.Event()
         self._bad_frames = 0
+        self._refused = 0
         self._waiting: asyncio.Queue[commands.Durable] = asyncio.Queue(COMMANDS_WAITING_MAX)
         self._opening = await opening.enter(self.user, self._thread_id, after)
         self.spawn(self._follow())
@@ -199,7 +218,8 @@ class ThreadConsumer(Socket):
 
     async def _write_counted(self, frame: Frame) -> None:
         """Write a frame of the log when the client has room for it: it says by `received` how far it has read."""
-        while self._unreceived_bytes >= UNRECEIVED_BYTES_MAX:
+        size = len(frame.text) if frame.text.isascii() else len(frame.text.encode())
+        while self._unreceived and self._unreceived_bytes + size > UNRECEIVED_BYTES_MAX:
             self._room.clear()
             try:
                 async with asyncio.timeout(SLOW_CLIENT_SECONDS):
@@ -207,7 +227,6 @@ class ThreadConsumer(Socket):
             except TimeoutError:
                 await self.close_with(SLOW)
                 raise asyncio.CancelledError from None
-        size = len(frame.text)
         self._unreceived.append((frame.seq, size))
         self._unreceived_bytes += size
         await self.write(frame.text)
@@ -228,7 +247,10 @@ class ThreadConsumer(Socket):
             self._bad_frames = 0
             self._take(command)
         except RateLimited as problem:
+            self._refused += 1
             await self.write(frames.error(id_, problem))
+            if self._refused >= REFUSED_MAX:
+                await self.close_with(TOO_MANY)
         except ChatError as problem:
             self._bad_frames += 1
             await self.write(frames.error(id_, problem))
@@ -240,12 +262,18 @@ class ThreadConsumer(Socket):
             case commands.Received():
                 self._receive_up_to(command.seq)
             case commands.Ping():
+                limits.command(self.user.pk)
+                self._refused = 0
                 self.spawn(self.write(frames.pong(command.id)))
             case _:
+                limits.command(self.user.pk)
                 try:
                     self._waiting.put_nowait(command)
                 except asyncio.QueueFull:
-                    raise RateLimited("Too many commands are waiting on this socket.") from None
+                    raise RateLimited(
+                        "Too many commands are waiting on this socket.", retry_after_seconds=1.0
+                    ) from None
+                self._refused = 0
 
     def _receive_up_to(self, seq: int) -> None:
         while self._unreceived and self._unreceived[0][0] <= seq:

@@ -59,6 +59,7 @@ def _make_pool() -> Pool:
         max_size=POOL_SIZE,
         timeout=WAIT_SECONDS,
         max_lifetime=3600,
+        reconnect_timeout=postgres.RECONNECT_SECONDS,
         kwargs={"autocommit": True, "prepare_threshold": 1, "application_name": "backdrop"},
         check=AsyncConnectionPool.check_connection,
         open=False,

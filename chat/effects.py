@@ -13,7 +13,7 @@ from django.urls import reverse
 from chat import images, objects, runs, threads
 from chat.agent.context import BackgroundChoice
 from chat.db import in_thread
-from chat.errors import ChatError, RunLost, Unavailable
+from chat.errors import ChatError, Unavailable
 from chat.models import Image, Thread
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class RunEffects:
         found = self._find_image(tool_call_id)
         if found is not None:
             return found
-        image = images.keep(
+        kept = images.keeping(
             encoded,
             owner_id=self._claim.owner_id,
             thread_id=self._claim.thread_id,
@@ -69,17 +69,13 @@ class RunEffects:
             tool_call_id=tool_call_id,
             prompt=prompt,
         )
-        try:
-            with transaction.atomic():
-                thread = self._owned_thread()
-                image.save(force_insert=True)
-                if as_background:
-                    threads.set_background(
-                        thread, {"kind": "image", "image_id": image.id}, fence=self._claim.fence
-                    )
-        except RunLost:
-            images.discard_files([image.file, image.thumbnail])
-            raise
+        with kept as image, transaction.atomic():
+            thread = self._owned_thread()
+            image.save(force_insert=True)
+            if as_background:
+                threads.set_background(
+                    thread, {"kind": "image", "image_id": image.id}, fence=self._claim.fence
+                )
         return image.as_object()
 
     def _recent_images(self, limit: int) -> list[objects.Image]:

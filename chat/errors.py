@@ -116,4 +116,4 @@ class RunLost(Exception):
 
 
 class HandedBack(Exception):
-    """This worker gives the run up without an end; another, or this one later, goes on."""
+    """This worker stops, and gives the run up without an end; another goes on."""

@@ -24,7 +24,7 @@ from chat.agent import checkpoints, graph, middleware, models, resume, stream
 from chat.agent.context import RunContext
 from chat.db import in_thread
 from chat.effects import RunEffects
-from chat.errors import HandedBack, RunLost
+from chat.errors import HandedBack, RunLost, Unavailable
 from chat.log import append
 from project import postgres
 
@@ -67,7 +67,8 @@ SELECT 1 FROM chat_thread WHERE id = %s AND active_run_id = %s AND active_attemp
 async def execute(run_id: UUID, worker: str, stopping: asyncio.Event) -> None:
     """Work on the run until it ends or is not this worker's any more.
 
-    Raises HandedBack where its job must be done again: `stopping` was set and a step had ended, or the database went.
+    Raises HandedBack where its job must be done again because `stopping` was set and a step had ended, Unavailable
+    where the database went.
     """
     claim = await in_thread(runs.claim, run_id, worker)
     if claim is None:
@@ -77,7 +78,7 @@ async def execute(run_id: UUID, worker: str, stopping: asyncio.Event) -> None:
     except RunLost:
         logger.info("run %s went on elsewhere", run_id)
     except db.DOWN as error:
-        raise HandedBack("the database does not answer") from error
+        raise Unavailable("The database does not answer.") from error
 
 
 class _Attempt:

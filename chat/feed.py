@@ -77,9 +77,9 @@ class Topic:
             self._repair = None
 
     def _hand_on(self, frames: list[Frame], reached: int) -> None:
-        self.head = reached
+        since, self.head = self.head, reached
         for subscription in self.subscriptions:
-            subscription.push(frames)
+            subscription.push(frames, since)
 
 
 class Subscription:
@@ -99,17 +99,30 @@ class Subscription:
         """Whether the thread is gone."""
         return self._ended
 
-    def push(self, frames: list[Frame]) -> None:
+    def begin(self, position: int) -> None:
+        """Everything up to `position` is given in another way, by a snapshot: the stream goes on behind it."""
+        self.position = position
+        self._go_back_to_the_log()
+        self._behind = position < self.topic.head
+
+    def push(self, frames: list[Frame], since: int) -> None:
+        """The topic's next frames, which bring it on from `since`."""
+        self._wake.set()
         if self._behind:
-            self._wake.set()
+            return
+        if since < self.position:
+            # Ahead of its topic. Frames read from the log may be merged over its place, and would say things twice.
+            self._go_back_to_the_log()
             return
         self._queue.extend(frames)
         self._queued += sum(len(frame.text) for frame in frames)
         if self._queued > QUEUE_CHARACTERS:
-            self._queue.clear()
-            self._queued = 0
-            self._behind = True
-        self._wake.set()
+            self._go_back_to_the_log()
+
+    def _go_back_to_the_log(self) -> None:
+        self._queue.clear()
+        self._queued = 0
+        self._behind = True
 
     def end(self) -> None:
         self._ended = True
@@ -128,7 +141,7 @@ class Subscription:
                 self._queue.clear()
                 self._queued = 0
             if frames:
-                self.position = frames[-1].seq
+                self.position = max(self.position, frames[-1].seq)
                 return frames
             if not self._behind:
                 self._wake.clear()
@@ -212,7 +225,7 @@ class Hub:
                 if loop.time() >= self._deaf_until:
                     logger.info("the channel layer did not bring what the log has: joining its groups again")
                 self._deaf_until = loop.time() + DEAF_FOR_SECONDS
-                await groups.exchange().rejoin()
+                groups.exchange().rejoin()
 
     async def close(self) -> None:
         self._watch.cancel()

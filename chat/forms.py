@@ -17,6 +17,21 @@ class SignUpForm(UserCreationForm):  # type: ignore[type-arg]  # no generic at r
         fields = ("username",)
 
 
+class DeleteAccountForm(forms.Form):
+    """The password once more, so that an open page alone deletes nothing."""
+
+    password = forms.CharField(widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}))
+
+    def __init__(self, user: Any, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._user = user
+
+    def clean_password(self) -> Any:
+        if not self._user.check_password(self.cleaned_data["password"]):
+            raise forms.ValidationError("This is not your password.")
+        return self.cleaned_data["password"]
+
+
 class TokenForm(forms.Form):
     """A name for a new token."""
 

@@ -34,8 +34,13 @@ def thread(thread_id: uuid.UUID) -> str:
 
 
 def user(user_id: int) -> str:
-    """The group of all the tabs of one person: their list of threads changed, or their door was closed."""
+    """The group of all the tabs of one person: their list of threads changed."""
     return f"user.{user_id}"
+
+
+def doors() -> str:
+    """The group of all processes that keep connections open: somebody's right to be here may have ended."""
+    return "doors"
 
 
 class Exchange:
@@ -50,6 +55,7 @@ class Exchange:
         self._listeners: defaultdict[str, set[Listener]] = defaultdict(set)
         self._outbox: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue(OUTBOX_MESSAGES)
         self._tasks: list[asyncio.Task[None]] = []
+        self._rejoining: asyncio.Task[None] | None = None
         if not self._alone:
             self._tasks = [self.loop.create_task(self._send_loop()), self.loop.create_task(self._hear_loop())]
 
@@ -68,10 +74,18 @@ class Exchange:
             if self._channel is not None:
                 await self._bounded(self._layer.group_discard(group, self._channel))
 
-    async def rejoin(self) -> None:
-        """Join every group again: after a flush the layer remembers nobody, and tells nobody."""
+    def rejoin(self) -> None:
+        """Join every group again: after a flush the layer remembers nobody, and tells nobody.
+
+        Nobody waits for it, for a layer that hangs would make the look at the log wait, once for every group.
+        """
+        if not self._alone and (self._rejoining is None or self._rejoining.done()):
+            self._rejoining = self.loop.create_task(self._rejoin())
+
+    async def _rejoin(self) -> None:
         for group in list(self._listeners):
-            await self._group_add(group)
+            if not await self._group_add(group):
+                return  # the next look finds it still deaf, and asks again
 
     def send(self, group: str, message: dict[str, Any]) -> None:
         """Give the message to all who joined the group, in this process now, in others if the layer carries it."""
@@ -86,17 +100,19 @@ class Exchange:
         for listener in tuple(self._listeners.get(group, ())):
             listener(message)
 
-    async def _group_add(self, group: str) -> None:
-        if self._channel is not None:
-            await self._bounded(self._layer.group_add(group, self._channel))
+    async def _group_add(self, group: str) -> bool:
+        return self._channel is None or await self._bounded(self._layer.group_add(group, self._channel))
 
-    async def _bounded(self, call: Any) -> None:
+    async def _bounded(self, call: Any) -> bool:
+        """Do this if the layer does it soon; says whether it did."""
         try:
             async with asyncio.timeout(SEND_SECONDS):
                 await call
         except Exception as error:  # noqa: BLE001
             # Whatever the layer's client raises, and however it fails, the log goes on without it.
             logger.debug("the channel layer does not answer: %r", error)
+            return False
+        return True
 
     async def _send_loop(self) -> None:
         while True:
@@ -111,7 +127,7 @@ class Exchange:
             try:
                 if self._channel is None:
                     self._channel = await self._layer.new_channel("process")
-                    await self.rejoin()
+                    self.rejoin()
                 message = await self._layer.receive(self._channel)
                 pause = 0.05
             except asyncio.CancelledError:
@@ -125,9 +141,10 @@ class Exchange:
                 self._deliver(message["group"], message)
 
     async def close(self) -> None:
-        for task in self._tasks:
+        tasks = [*self._tasks, self._rejoining] if self._rejoining is not None else self._tasks
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         if not self._alone:
             await self._bounded(self._layer.close_pools())
 

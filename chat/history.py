@@ -59,6 +59,9 @@ def snapshot(user: Any, thread_id: UUID, limit: int = PAGE) -> dict[str, Any]:
         )
         shown += as_objects(thread, queued)
         unfinished = Run.objects.filter(thread=thread, status__in=Run.UNFINISHED).order_by("queued_seq")
+        for run in unfinished:
+            if run.status == Run.Status.RUNNING:
+                run.current_step = _current_step(run)
         failed = Run.objects.filter(answer_id=thread.head_id, status=Run.Status.FAILED)
         return {
             "type": "snapshot",
@@ -94,6 +97,19 @@ def _newest_that_fit(path: list[objects.Message]) -> list[objects.Message]:
         if room < 0:
             return path[min(place + 1, max(len(path) - 2, 0)) :]
     return path
+
+
+_STEPS = ("run_progress", "run_queued", "run_started", "run_recovered")
+
+
+def _current_step(run: Run) -> str | None:
+    """The step that the run's newest progress told of; an attempt that has told of none yet has none."""
+    told = Event.objects.filter(
+        thread_id=run.thread_id, seq__gt=run.first_seq, run_id=run.id, type__in=_STEPS
+    ).order_by("-seq")
+    body = told.values_list("body", flat=True).first()
+    step: str | None = events.loads(body).get("current_step") if body is not None else None
+    return step
 
 
 def path_from(thread: Thread, first: Message) -> list[objects.Message]:
@@ -239,7 +255,12 @@ def _as_object(
         status=row.status,
         attachments=[image.as_object() for image in inside.attachments],
         tool_calls=calls,
-        images=[image.as_object() for image in sorted(inside.images, key=lambda image: image.created_at)],
+        images=[
+            image.as_object()
+            for image in sorted(inside.images, key=lambda image: image.created_at)
+            # While the run is at work, one that is saved and not yet in the log is not there yet.
+            if image.announced or row.status != Message.Status.STREAMING
+        ],
         sibling_index=row.sibling_index,
         sibling_count=max(siblings, 1),
         error=objects.RunError.model_validate(run.error) if run and run.error else None,

@@ -7,18 +7,22 @@ metadata that a camera or an editor put in.
 from __future__ import annotations
 
 import io
+import threading
 import uuid
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import PIL.ExifTags
 import PIL.Image
-import PIL.ImageOps
 from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 
+from chat import limits
 from chat.errors import InvalidField, NotFound
 from chat.models import Image
 
@@ -26,6 +30,19 @@ FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 PIXELS_MAX = 40_000_000
 SIDE_MAX = 4096
 THUMBNAIL_SIDE = 640
+UPRIGHT = {
+    2: PIL.Image.Transpose.FLIP_LEFT_RIGHT,
+    3: PIL.Image.Transpose.ROTATE_180,
+    4: PIL.Image.Transpose.FLIP_TOP_BOTTOM,
+    5: PIL.Image.Transpose.TRANSPOSE,
+    6: PIL.Image.Transpose.ROTATE_270,
+    7: PIL.Image.Transpose.TRANSVERSE,
+    8: PIL.Image.Transpose.ROTATE_90,
+}
+"""How a picture is turned for each EXIF orientation."""
+
+_decoding = threading.Semaphore(2)
+"""A picture of PIXELS_MAX takes some 300 MB while it is decoded: so many at a time, whatever comes in."""
 
 
 class Encoded(NamedTuple):
@@ -45,6 +62,16 @@ def encode(data: bytes) -> Encoded:
     """
     from chat.agent.painter import accent  # numpy; only where a picture is made
 
+    with _decoding:
+        picture = _decode(data)
+        small = picture.copy()
+        small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+        return Encoded(
+            _webp(picture, 88), _webp(small, 80), picture.width, picture.height, accent.accent(small)
+        )
+
+
+def _decode(data: bytes) -> PIL.Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", PIL.Image.DecompressionBombWarning)
@@ -53,17 +80,29 @@ def encode(data: bytes) -> Encoded:
                 raise InvalidField(
                     f"A picture may have {PIXELS_MAX // 1_000_000} million pixels.", field="file"
                 )
-            picture = PIL.ImageOps.exif_transpose(opened).convert("RGB")
+            opened.draft("RGB", (SIDE_MAX, SIDE_MAX))  # a JPEG can be read smaller than it is
+            orientation = opened.getexif().get(PIL.ExifTags.Base.Orientation, 1)
+            picture = _flat(opened)
+            picture.thumbnail((SIDE_MAX, SIDE_MAX))
+            return picture.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else picture
     except InvalidField:
         raise
     except Exception as error:  # a decoder raises whatever a broken file makes it raise
         raise InvalidField(
             "This is not a PNG, JPEG, WebP or GIF picture, or it is broken.", field="file"
         ) from error
-    picture.thumbnail((SIDE_MAX, SIDE_MAX))
-    small = picture.copy()
-    small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
-    return Encoded(_webp(picture, 88), _webp(small, 80), picture.width, picture.height, accent.accent(small))
+
+
+def _flat(picture: PIL.Image.Image) -> PIL.Image.Image:
+    """The (first) picture in RGB; what was transparent is white."""
+    if picture.mode == "I;16":  # its own conversion would cut the values off, not scale them
+        return picture.point(lambda value: value / 256).convert("RGB")
+    if not picture.has_transparency_data:
+        return picture.convert("RGB")
+    over = picture.convert("RGBA")
+    flat = PIL.Image.new("RGB", over.size, "white")
+    flat.paste(over, mask=over.getchannel("A"))
+    return flat
 
 
 def _webp(picture: PIL.Image.Image, quality: int) -> bytes:
@@ -72,8 +111,12 @@ def _webp(picture: PIL.Image.Image, quality: int) -> bytes:
     return out.getvalue()
 
 
-def keep(encoded: Encoded, **fields: Any) -> Image:
-    """Write the files and make the row, which is not saved yet: files first, so that no row ever lacks its file."""
+@contextmanager
+def keeping(encoded: Encoded, **fields: Any) -> Iterator[Image]:
+    """Write the files, and give the row to be saved: files first, so that no row ever lacks its file.
+
+    Where saving fails the files are deleted again.
+    """
     image = Image(
         id=uuid.uuid4(),
         mime="image/webp",
@@ -82,17 +125,27 @@ def keep(encoded: Encoded, **fields: Any) -> Image:
         accent=encoded.accent,
         **fields,
     )
-    image.file = default_storage.save(f"images/{image.id}.webp", ContentFile(encoded.data))
-    image.thumbnail = default_storage.save(f"images/{image.id}.small.webp", ContentFile(encoded.thumbnail))
-    return image
+    image.file, image.thumbnail = f"images/{image.id}.webp", f"images/{image.id}.small.webp"
+    try:
+        for name, data in ((image.file, encoded.data), (image.thumbnail, encoded.thumbnail)):
+            if default_storage.save(name, ContentFile(data)) != name:
+                raise FileExistsError(name)
+        yield image
+    except (OperationalError, InterfaceError):
+        raise  # whether the row was saved is not known; if it was not, housekeeping finds the files
+    except BaseException:
+        for name in (image.file, image.thumbnail):
+            default_storage.delete(name)
+        raise
 
 
 def upload(user: Any, data: bytes, name: str) -> Image:
-    """Keep a picture that a person uploaded. Raises InvalidField."""
+    """Keep a picture that a person uploaded. Raises RateLimited, InvalidField."""
+    limits.upload(user.pk)
     if len(data) > settings.UPLOAD_BYTES_MAX:
         raise InvalidField(f"A picture may have {settings.UPLOAD_BYTES_MAX // 2**20} MB.", field="file")
-    image = keep(encode(data), owner=user, prompt=name.replace("\x00", "")[:200])
-    image.save()
+    with keeping(encode(data), owner=user, prompt=name.replace("\x00", "")[:200]) as image:
+        image.save(force_insert=True)
     return image
 
 

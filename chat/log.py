@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 BATCH_EVENTS = 1000
 READ_EVENTS = 1000
+ALONE_MAX = 3
+"""How many connections may wait for threads that somebody holds, while the others are written on."""
 
 
 class Frame(NamedTuple):
@@ -46,7 +48,7 @@ class Fence(NamedTuple):
     attempt: int
 
 
-# The rows are locked in the order of their ids, so that two batches cannot wait for each other. A fence is compared
+# `base` is null where the fence does not hold; a thread that is gone is not answered of. The rows are locked in the order of their ids, so that two batches cannot wait for each other. A fence is compared
 # with the row as it is once the lock is held: Postgres evaluates the UPDATE's condition again on a row it waited for.
 _APPEND = """
 WITH locked AS MATERIALIZED (
@@ -65,8 +67,11 @@ WITH locked AS MATERIALIZED (
          AS event (thread_id, place, type, run_id, body)
     JOIN numbered ON numbered.id = event.thread_id
 )
-SELECT id, base FROM numbered
+SELECT locked.id, numbered.base FROM locked LEFT JOIN numbered ON numbered.id = locked.id
 """
+
+# The same without waiting for anybody: threads whose row somebody holds are not answered of either.
+_APPEND_TO_THE_FREE = _APPEND.replace("FOR NO KEY UPDATE", "FOR NO KEY UPDATE SKIP LOCKED")
 
 
 @dataclass(slots=True)
@@ -124,6 +129,8 @@ class _Writer:
 
     def __init__(self) -> None:
         self._waiting: list[_Part] = []
+        self._held: dict[UUID, asyncio.Task[None]] = {}
+        self._alone = asyncio.Semaphore(ALONE_MAX)
         self._wake = asyncio.Event()
         self._task = asyncio.get_running_loop().create_task(self._write_loop())
 
@@ -140,18 +147,19 @@ class _Writer:
         return future
 
     def _take(self) -> list[_Part]:
-        """The next batch: at most one part a thread, for a statement can fence a row only once."""
+        """The next batch: at most one part a thread, for a statement can fence a row only once; of a thread that is
+        held up, none before the part that waits for it."""
         taken: dict[UUID, _Part] = {}
         left: list[_Part] = []
         events_taken = 0
         for part in self._waiting:
-            if part.thread_id in taken or events_taken >= BATCH_EVENTS:
+            if part.thread_id in taken or part.thread_id in self._held or events_taken >= BATCH_EVENTS:
                 left.append(part)
             else:
                 taken[part.thread_id] = part
                 events_taken += len(part.encoded)
         self._waiting = left
-        if not left:
+        if not (taken and left):
             self._wake.clear()
         return list(taken.values())
 
@@ -159,6 +167,8 @@ class _Writer:
         while True:
             await self._wake.wait()
             parts = self._take()
+            if not parts:
+                continue
             try:
                 await self._write(parts)
             except psycopg.DataError:
@@ -170,10 +180,26 @@ class _Writer:
                 _fail(parts, error)
 
     async def _write(self, parts: list[_Part]) -> None:
+        """Write the batch. A thread whose row somebody holds goes on alone, so that no other waits for it."""
+        bases = await self._execute(_APPEND_TO_THE_FREE, parts)
+        for part in parts:
+            if part.thread_id not in bases:
+                waiting = asyncio.get_running_loop().create_task(self._write_alone(part))
+                self._held[part.thread_id] = waiting
+                waiting.add_done_callback(lambda _, thread_id=part.thread_id: self._release(thread_id))
+        self._send([part for part in parts if part.thread_id in bases], bases)
+
+    def _release(self, thread_id: UUID) -> None:
+        del self._held[thread_id]
+        self._wake.set()
+
+    async def _execute(self, statement: str, parts: list[_Part]) -> dict[UUID, int | None]:
         pool = await db.pool()
         async with pool.connection() as conn:
-            cursor = await conn.execute(_APPEND, _arguments(parts))
-            bases: dict[UUID, int] = dict(await cursor.fetchall())
+            cursor = await conn.execute(statement, _arguments(parts))
+            return dict(await cursor.fetchall())
+
+    def _send(self, parts: list[_Part], bases: dict[UUID, int | None]) -> None:
         exchange = groups.exchange()
         for part in parts:
             base = bases.get(part.thread_id)
@@ -187,13 +213,18 @@ class _Writer:
 
     async def _write_alone(self, part: _Part) -> None:
         try:
-            await self._write([part])
+            async with self._alone:
+                bases = await self._execute(_APPEND, [part])
         except Exception as error:  # noqa: BLE001  it goes to who waits for the append
             _fail([part], error)
+        else:
+            self._send([part], bases)
 
     async def close(self) -> None:
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        tasks = [self._task, *self._held.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         _fail(self._waiting, RunLost("The process ends."))
 
 
@@ -240,7 +271,7 @@ def record(
     with connection.cursor() as cursor:
         cursor.execute(_APPEND, _arguments([part]))
         row = cursor.fetchone()
-    if row is None:
+    if row is None or row[1] is None:
         raise RunLost("The run went on elsewhere.")
     base: int = row[1]
     message = _message(base, part)
@@ -257,6 +288,16 @@ def list_changed(owner_id: int, thread_id: UUID) -> None:
     """Tell the owner's open pages, when the transaction commits, that this thread looks different in their list."""
     message = {"thread_id": str(thread_id)}
     transaction.on_commit(lambda: groups.send_from_thread(groups.user(owner_id), message))
+
+
+def session_ended(digest: str) -> None:
+    """Tell every process, when the transaction commits, that the session whose key has this digest is no more."""
+    transaction.on_commit(lambda: groups.send_from_thread(groups.doors(), {"session": digest}))
+
+
+def rights_changed(user_id: int) -> None:
+    """Tell every process, when the transaction commits, to ask again what lets this person in."""
+    transaction.on_commit(lambda: groups.send_from_thread(groups.doors(), {"user_id": user_id}))
 
 
 _SINCE = "SELECT seq, type, body FROM chat_event WHERE thread_id = %s AND seq > %s AND seq <= %s ORDER BY seq LIMIT %s"

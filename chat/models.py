@@ -198,7 +198,7 @@ class Run(models.Model):
     def elapsed_ms(self) -> int | None:
         if self.started_at is None or self.ended_at is None:
             return None
-        return int((self.ended_at - self.started_at).total_seconds() * 1000)
+        return max(0, int((self.ended_at - self.started_at).total_seconds() * 1000))
 
     def as_object(self) -> shapes.Run:
         return shapes.Run.model_validate(

@@ -33,7 +33,8 @@ class Opening:
         """The events after `after`, or one snapshot; then the subscription goes on behind it without a gap."""
         if self._after is None:
             snapshot = await in_thread(history.snapshot, self._user, self._thread_id)
-            self.head = self.subscription.position = snapshot["seq"]
+            self.head = snapshot["seq"]
+            self.subscription.begin(self.head)
             yield Frame(snapshot["seq"], frames.snapshot(snapshot))
             return
         position = self._after

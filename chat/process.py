@@ -7,7 +7,7 @@ import logging
 
 from django.conf import settings
 
-from chat import db, feed, groups, log, sockets, worker
+from chat import db, doors, feed, groups, log, sockets, worker
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +29,7 @@ async def start() -> None:
     process.started = True
     groups.exchange()
     feed.hub()
+    await doors.watch().open()
     if settings.CHAT_WORKER == "inline":
         worker.current().start()
 
@@ -49,5 +50,6 @@ async def stop() -> None:
         await asyncio.shield(worker.current().stop())
     await log.close()
     await feed.close()
+    await doors.close()
     await groups.close()
     await db.close()

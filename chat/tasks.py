@@ -1,6 +1,7 @@
 """The jobs: a thin face of execution.py and naming.py for the job queue.
 
-A job that was handed back is put into the queue again at once, whatever the reason; it is not an error of its own.
+A job that was handed back is put into the queue again, whatever the reason; it is not an error of its own. It may go on
+at once where its process stops, and after a moment where the database does not answer.
 The agent is imported when the first job runs: this module is loaded by every management command.
 """
 
@@ -15,11 +16,16 @@ from procrastinate.jobs import Job
 
 from chat.errors import HandedBack, Unavailable
 
+STEPS_AN_HOUR = 100
+
 
 class _HandBack(BaseRetryStrategy):
     def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
-        if isinstance(exception, HandedBack | Unavailable | asyncio.CancelledError):
-            return RetryDecision(retry_in={"seconds": 0})
+        match exception:
+            case HandedBack() | asyncio.CancelledError():
+                return RetryDecision(retry_in={"seconds": 0})
+            case Unavailable():
+                return RetryDecision(retry_in={"seconds": 1})
         return None
 
 
@@ -30,8 +36,21 @@ async def execute(context: JobContext, run_id: str) -> None:
     await execution.execute(UUID(run_id), worker.name(), worker.stopping())
 
 
-@app.task(name="chat.title")
+@app.task(name="chat.title", retry=_HandBack())
 async def title(thread_id: str) -> None:
     from chat import configured, naming
 
     await naming.name_thread(UUID(thread_id), configured.model())
+
+
+@app.periodic(cron="7 * * * *")
+@app.task(name="chat.keep_house", queueing_lock="chat.keep_house", lock="chat.keep_house")
+async def keep_house(timestamp: int) -> None:
+    """Every hour, for a while each: what is left over is the next hour's."""
+    from chat import housekeeping
+    from chat.db import in_thread
+
+    for step in housekeeping.STEPS:
+        for _ in range(STEPS_AN_HOUR):
+            if not await in_thread(step):
+                break

@@ -111,7 +111,7 @@ def delete(user: Any, thread_id: UUID) -> None:
         db.execute("DELETE FROM checkpoint_blobs WHERE thread_id = %s", [str(thread_id)])
         db.execute("DELETE FROM checkpoints WHERE thread_id = %s", [str(thread_id)])
         log.end(thread_id)
-        log.list_changed(thread.owner_id, thread.id)
+        log.list_changed(thread.owner_id, thread_id)
         transaction.on_commit(lambda: _delete_previews(thread_id))
 
 

@@ -17,6 +17,7 @@ urlpatterns = [
     path("account/", views.account, name="account"),
     path("account/tokens/", views.make_token, name="tokens"),
     path("account/tokens/<uuid:token_id>/revoke/", views.revoke_token, name="token_revoke"),
+    path("account/delete/", views.delete_account, name="account_delete"),
     path(
         "account/password/",
         auth_views.PasswordChangeView.as_view(success_url="/account/"),

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
+from urllib.parse import quote
 from uuid import UUID
 
 from django.conf import settings
-from django.contrib.auth import login
+from django.contrib.auth import login, logout
 from django.contrib.auth.decorators import login_required
+from django.contrib.auth.models import User
 from django.contrib.auth.views import LoginView
 from django.core.files.storage import default_storage
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from chat import access, accounts, commands, configured, history, images
 from chat.errors import ChatError, NotFound
-from chat.forms import SignUpForm, TokenForm
+from chat.forms import DeleteAccountForm, SignUpForm, TokenForm
 from chat.models import Image, Thread, Token
 
 RECENT_IMAGES = 8
@@ -79,9 +82,19 @@ def account(request: HttpRequest) -> HttpResponse:
     return _account(request)
 
 
-def _account(request: HttpRequest, new_token: str | None = None, status: int = 200) -> HttpResponse:
+def _account(
+    request: HttpRequest,
+    new_token: str | None = None,
+    deletion: DeleteAccountForm | None = None,
+    status: int = 200,
+) -> HttpResponse:
     mine = Token.objects.owned_by(request.user).order_by("-created_at")
-    context = {"page": _page(request), "tokens": mine, "new_token": new_token}
+    context = {
+        "page": _page(request),
+        "tokens": mine,
+        "new_token": new_token,
+        "deletion": deletion or DeleteAccountForm(request.user),
+    }
     return render(request, "chat/account.html", context, status=status)
 
 
@@ -105,6 +118,24 @@ def revoke_token(request: HttpRequest, token_id: UUID) -> HttpResponse:
     return redirect("account")
 
 
+@require_POST
+@login_required
+@sensitive_post_parameters()
+def delete_account(request: HttpRequest) -> HttpResponse:
+    """Delete the person's account and all that is theirs, with their password once more."""
+    user = cast(User, request.user)
+    form = DeleteAccountForm(user, request.POST)
+    if form.is_valid():
+        try:
+            accounts.delete(user)
+        except ChatError as problem:
+            form.add_error(None, problem.message)
+        else:
+            logout(request)
+            return redirect("login")
+    return _account(request, deletion=form, status=422)
+
+
 class SignIn(LoginView):
     """The door. Before there is any account, it leads to making the first one."""
 
@@ -117,6 +148,18 @@ class SignIn(LoginView):
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         return super().get_context_data(**kwargs) | {"page": _page(self.request)}
+
+
+def locked(
+    request: HttpRequest, response: HttpResponse | None = None, credentials: dict[str, Any] | None = None
+) -> HttpResponse:
+    """The door after too many wrong passwords, here or at the admin's own: it stays shut for a while."""
+    wait = settings.AXES_COOLOFF_TIME
+    page = render(
+        request, "registration/locked.html", {"minutes": int(wait.total_seconds() // 60)}, status=429
+    )
+    page["Retry-After"] = str(int(wait.total_seconds()))
+    return page
 
 
 @require_http_methods(["GET", "POST"])
@@ -133,7 +176,7 @@ def sign_up(request: HttpRequest) -> HttpResponse:
         except ChatError as problem:
             form.add_error(None, problem.message)
         else:
-            login(request, user)
+            login(request, user, backend="django.contrib.auth.backends.ModelBackend")
             return redirect("home")
     return render(request, "chat/signup.html", {"form": form, "page": _page(request)})
 
@@ -180,11 +223,15 @@ def _user(request: HttpRequest) -> Any | None:
 
 def _private(name: str, mime: str) -> HttpResponse:
     """A file for one person's browser: kept there, for the name never means other bytes, and by no box in between."""
-    try:
-        with default_storage.open(name) as file:
-            response = HttpResponse(file.read(), content_type=mime)
-    except FileNotFoundError:
-        raise Http404 from None
+    if settings.MEDIA_ACCEL:
+        response = HttpResponse(content_type=mime)
+        response["X-Accel-Redirect"] = f"{settings.MEDIA_ACCEL}/{quote(name)}"
+    else:
+        try:
+            with default_storage.open(name) as file:
+                response = HttpResponse(file.read(), content_type=mime)
+        except FileNotFoundError:
+            raise Http404 from None
     response["Cache-Control"] = "private, max-age=31536000, immutable"
     response["X-Content-Type-Options"] = "nosniff"
     response["Content-Security-Policy"] = "default-src 'none'"

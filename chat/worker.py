@@ -87,16 +87,19 @@ class Worker:
             await asyncio.sleep(LOOK_SECONDS)  # a pace for asking again while the database is away
 
     async def _look_for_the_silent(self) -> None:
-        app = django_app.with_connector(django_app.connector.get_worker_connector())  # type: ignore[attr-defined]
-        async with app.open_async():
-            while True:
-                await asyncio.sleep(LOOK_SECONDS)
-                try:
-                    await self._rescue(app)
-                except (ConnectorException, *db.DOWN) as error:
-                    logger.debug("the job queue does not answer: %s", error)
-                except Exception:
-                    logger.exception("the look for silent workers failed")
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            try:
+                # Opened anew after every error: a pool that lost its server waits ever longer before it tries again.
+                app = django_app.with_connector(django_app.connector.get_worker_connector())  # type: ignore[attr-defined]
+                async with app.open_async():
+                    while True:
+                        await self._rescue(app)
+                        await asyncio.sleep(LOOK_SECONDS)
+            except (ConnectorException, *db.DOWN) as error:
+                logger.debug("the job queue does not answer: %s", error)
+            except Exception:
+                logger.exception("the look for silent workers failed")
 
     async def _rescue(self, app: App) -> None:
         """Put the jobs of silent workers back into the queue. One process does it at a time: a second one that had

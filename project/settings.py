@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,7 +13,7 @@ from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.utils import get_random_secret_key
 
-from project import postgres
+from project import postgres, proxies
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -45,6 +46,12 @@ ALLOWED_HOSTS = (
 CSRF_TRUSTED_ORIGINS = ORIGINS
 HTTPS = bool(ORIGINS) and all(origin.startswith("https://") for origin in ORIGINS)
 TRUSTED_PROXIES: list[str] = env.list("TRUSTED_PROXIES", default=[])
+try:
+    proxies.networks(TRUSTED_PROXIES)
+except ValueError as error:
+    raise ImproperlyConfigured(
+        f"TRUSTED_PROXIES names addresses, networks or {proxies.UNIX!r}: {error}."
+    ) from None
 
 
 def _local_secret_key() -> str:
@@ -84,11 +91,13 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "channels",
     "csp",
+    "axes",
     "project",
     "chat",  # before the queue, whose worker command it has its own of
     "procrastinate.contrib.django",
 ]
 MIDDLEWARE = [
+    "project.proxies.middleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -98,6 +107,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "project.urls"
 ASGI_APPLICATION = "project.asgi.application"
@@ -134,6 +144,13 @@ CHAT_WORKER = _choice("CHAT_WORKER", "inline", "inline", "external")
 CHAT_CONCURRENCY: int = env.int("CHAT_CONCURRENCY", default=200)
 HEARTBEAT_SECONDS = env.int("HEARTBEAT_SECONDS", default=20)
 SLOW_CLIENT_SECONDS = env.int("SLOW_CLIENT_SECONDS", default=30)
+RECHECK_SECONDS = env.float("RECHECK_SECONDS", default=45.0)
+
+# What one person may have or ask for: unfinished runs everywhere together, the others in each web process
+LIMIT_CONNECTIONS = env.int("LIMIT_CONNECTIONS", default=1000)
+LIMIT_COMMANDS_PER_MINUTE = env.int("LIMIT_COMMANDS_PER_MINUTE", default=1200)
+LIMIT_UPLOADS_PER_MINUTE = env.int("LIMIT_UPLOADS_PER_MINUTE", default=60)
+LIMIT_RUNS = env.int("LIMIT_RUNS", default=500)
 
 # People
 SIGNUP = _choice("SIGNUP", "open" if LOCAL else "closed", "open", "closed")
@@ -143,6 +160,20 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",  # asked first: says no to who has guessed too often
+    "django.contrib.auth.backends.ModelBackend",
+]
+AXES_FAILURE_LIMIT = 10
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+# Together: a stranger cannot lock somebody out from elsewhere, nor one address lock out all who share it.
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_LOCKOUT_CALLABLE = "chat.views.locked"
+AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "login"
@@ -184,6 +215,8 @@ WHITENOISE_USE_FINDERS = LOCAL
 if LOCAL:  # nothing is collected there, and WhiteNoise would say at every start that the folder is missing
     warnings.filterwarnings("ignore", message="No directory at", module="django.core.handlers.base")
 WHITENOISE_AUTOREFRESH = DEBUG
+# Where a proxy hands out private files: the prefix of a location that it serves from MEDIA_ROOT, to us alone.
+MEDIA_ACCEL: str = env.str("MEDIA_ACCEL", default="").rstrip("/")
 UPLOAD_BYTES_MAX = 10 * 1024 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 

@@ -97,12 +97,13 @@ class DateFilter(admin.DateFieldListFilter):
         ]
 
 
-def moment(value: datetime | None) -> SafeString | str:
-    """A time as lists show it: with its year where that is not this one."""
+def moment(value: datetime | None, precision: str = "minutes") -> SafeString | str:
+    """A time as lists show it: with its year where that is not this one. `precision` is minutes or seconds."""
     if value is None:
         return "–"
     local = timezone.localtime(value)
-    text = date_format(local, "j M, H:i" if local.year == timezone.localtime().year else "j M Y, H:i")
+    day = "j M" if local.year == timezone.localtime().year else "j M Y"
+    text = date_format(local, f"{day}, H:i:s" if precision == "seconds" else f"{day}, H:i")
     return format_html(
         '<time datetime="{0}" title="{0}">{1}</time>', local.isoformat(timespec="seconds"), text
     )

@@ -7,11 +7,10 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.models import User
-from django.db import transaction
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from chat import images, threads
+from chat import accounts
 from chat.admin.base import DateFilter, DeletedAsAWhole, OwnerFilter, ViewOnly, moment
 from chat.admin.threads import belongings_of_threads
 from chat.models import Image, Thread, Token
@@ -31,13 +30,8 @@ class People(DeletedAsAWhole, UserAdmin):  # type: ignore[type-arg]
     def seen(self, user: User) -> SafeString | str:
         return moment(user.last_login)
 
-    @transaction.atomic
     def remove(self, obj: Any) -> None:
-        for thread_id in Thread.objects.owned_by(obj).values_list("id", flat=True):
-            threads.delete(obj, thread_id)
-        for image_id in Image.objects.owned_by(obj).values_list("id", flat=True):
-            images.delete(obj, image_id)
-        obj.delete()
+        accounts.delete(obj)
 
     def belongings(self, objs: list[Any]) -> dict[str, int]:
         theirs = Thread.objects.filter(owner__in=objs)

@@ -9,6 +9,7 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from chat.admin.base import DateFilter, NeverDeleted, OwnerFilter, ViewOnly, duration, link, moment, state
@@ -80,12 +81,13 @@ class Runs(NeverDeleted, ViewOnly):
     def took(self, run: Run) -> str:
         return duration(run.elapsed_ms)
 
-    @admin.display(description="tokens in + out")
-    def tokens(self, run: Run) -> str:
+    @admin.display
+    def tokens(self, run: Run) -> SafeString | str:
         usage = run.usage or {}
         if not usage:
             return "–"
-        return f"{usage.get('input_tokens', 0):,} + {usage.get('output_tokens', 0):,}"
+        spent = f"{usage.get('input_tokens', 0):,} + {usage.get('output_tokens', 0):,}"
+        return format_html('<span title="input + output">{}</span>', spent)
 
     @admin.display(description="error", ordering="error__code")
     def failure(self, run: Run) -> SafeString | str:

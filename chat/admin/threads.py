@@ -34,17 +34,18 @@ class Threads(DeletedAsAWhole, ViewOnly):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         said = Message.objects.filter(thread=OuterRef("pk")).order_by().values("thread")
         count = Subquery(said.annotate(count=Count("id")).values("count"))
-        found: QuerySet[Any] = super().get_queryset(request).select_related("owner")
-        return found.annotate(
+        rows = super().get_queryset(request).select_related("owner")
+        found: QuerySet[Any] = rows.annotate(
             message_count=Coalesce(count, 0, output_field=IntegerField()),
             is_running=Exists(Run.objects.filter(thread=OuterRef("pk"), status__in=Run.UNFINISHED)),
         )
+        return found
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
         """Those that have every word somewhere, in the title or in a message; or the one with this id."""
-        for word in search_term.split():
+        for word in search_term.split()[:8]:
             said = Message.objects.filter(thread=OuterRef("pk"), text__icontains=word)
             queryset = queryset.filter(Q(title__icontains=word) | Exists(said) | Q(id__iexact=word))
         return queryset, False

@@ -79,6 +79,7 @@ def open_pool(conninfo: str, *, min_size: int = 1, max_size: int = 8) -> Pool:
         min_size=min_size,
         max_size=max_size,
         open=False,
+        reconnect_timeout=2.0,  # then it waits for somebody to ask: its pauses would grow with the outage
         # A connection that a restarted server has closed must not cost a run its step.
         check=AsyncConnectionPool.check_connection,
         kwargs={"autocommit": True, "row_factory": dict_row},
@@ -166,7 +167,8 @@ class FencedSaver(AsyncPostgresSaver):
             await cursor.execute(
                 "SELECT checkpoint_id FROM checkpoints"
                 " WHERE thread_id = %s AND checkpoint_ns = '' AND metadata ->> 'run_id' = %s"
-                " ORDER BY checkpoint_id DESC LIMIT 1",
+                # Its steps are one chain. The ids are made of the clocks of the workers, which need not agree.
+                " ORDER BY (metadata ->> 'step')::int DESC, checkpoint_id DESC LIMIT 1",
                 (thread_id, run_id),
             )
             row = await cursor.fetchone()

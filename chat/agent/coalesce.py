@@ -2,7 +2,7 @@
 
 Every chunk costs 0.2 to 0.5 ms of CPU in LangChain, LangGraph and the log together, whatever its
 length. A model that speaks 50 times a second is therefore heard here first: its words are gathered
-for a short window and go on as one chunk. Nothing waits longer than the window, the first words and
+for a short window and go on as one chunk; the window grows with the load. Nothing waits longer than the window, the first words and
 the last do not wait at all, and the order of text, reasoning and tool calls is kept.
 
 This module knows LangChain's chunk types and asyncio, no provider.
@@ -20,7 +20,33 @@ from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGenerationChunk
 from langchain_core.outputs.chat_generation import merge_chat_generation_chunks
 
-WINDOW_SECONDS = 0.04
+WINDOW_SECONDS = 0.07
+"""The longest window: what a busy process makes a word wait at the most."""
+
+WINDOW_SECONDS_A_STREAM = 0.0025
+"""How the window grows with the streams at work: alone a word goes on as it comes, among many it waits for company.
+
+So a quiet process adds next to nothing to a word, and a busy one spends its core on few, long chunks.
+"""
+
+_streams = 0
+"""How many models are being heard in this process."""
+
+
+def window(longest_seconds: float) -> float:
+    """The window that fits the work there is now."""
+    return min(longest_seconds, WINDOW_SECONDS_A_STREAM * _streams)
+
+
+
+SHORTEST_REST_SECONDS = 0.01
+
+
+async def rest(longest_seconds: float) -> None:
+    """Leave a stream unread for a window, so that the next read finds several pieces; not where that is not worth it."""
+    seconds = window(longest_seconds)
+    if seconds >= SHORTEST_REST_SECONDS:
+        await asyncio.sleep(seconds)
 
 
 class ToolCallPiece(NamedTuple):
@@ -45,7 +71,7 @@ class Batch:
 
     def __init__(self, *, window_seconds: float, provider: str | None = None) -> None:
         self._loop = asyncio.get_running_loop()
-        self._window_seconds = window_seconds
+        self._longest_seconds = window_seconds
         self._metadata: dict[str, Any] = {"model_provider": provider} if provider else {}
         self._runs: list[tuple[Kind, list[Any]]] = []
         self._kind: Kind = ""
@@ -108,7 +134,7 @@ class Batch:
         self.cancel()
         self._is_due = self._ended
         runs, self._runs, self._kind = self._runs, [], ""
-        self._not_before = self._loop.time() + self._window_seconds
+        self._not_before = self._loop.time() + window(self._longest_seconds)
         return [self._merge(kind, pieces) for kind, pieces in runs]
 
     def cancel(self) -> None:
@@ -175,9 +201,11 @@ async def gather(
     it had added comes first and then its exception. Closing or cancelling the generator cancels
     `read` and waits until it has let go of its connection.
     """
+    global _streams
     batch = Batch(window_seconds=window_seconds, provider=provider)
     task = asyncio.create_task(read(batch))
     task.add_done_callback(lambda _: batch.end())
+    _streams += 1
     try:
         while True:
             await batch.due()
@@ -188,6 +216,7 @@ async def gather(
                 break
         await task
     finally:
+        _streams -= 1
         batch.cancel()
         if not task.done():
             task.cancel()

@@ -35,15 +35,16 @@ def text(message: BaseMessage) -> str:
         said = message.content
     else:
         said = "".join(_block_text(block) for block in message.content)
-    return said or _string(message.additional_kwargs.get("refusal"))
+    said = said or _string(message.additional_kwargs.get("refusal"))
+    return said.replace("\x00", "")  # which no row can hold
 
 
 def reasoning(message: BaseMessage) -> str:
     """What the model lets be seen of its thought, wherever its provider puts it."""
     aside = _string(message.additional_kwargs.get("reasoning_content"))
-    if isinstance(message.content, str):
-        return aside
-    return aside + "".join(_block_reasoning(block) for block in message.content)
+    if not isinstance(message.content, str):
+        aside += "".join(_block_reasoning(block) for block in message.content)
+    return aside.replace("\x00", "")
 
 
 def unanswered(messages: Sequence[BaseMessage]) -> list[ToolCall]:

@@ -20,6 +20,8 @@ from chat.agent.demo import NAME as DEMO
 from chat.agent.demo import DemoModel
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import openai
     from langchain_core.language_models import BaseChatModel
 
@@ -134,7 +136,7 @@ def _api_failure(error: openai.APIError) -> Failure:
 
     host = error.request.url.netloc.decode("ascii", "replace")
     code = f"{error.code or ''} {error.type or ''}"
-    if isinstance(error, StreamCutOff):
+    if any(isinstance(cause, StreamCutOff) for cause in _causes(error)):
         return Failure("model_cut_off", "The answer broke off before its end. Try again.", True)
     if "context_length_exceeded" in code:
         return _TOO_LONG
@@ -194,13 +196,16 @@ def _api_failure(error: openai.APIError) -> Failure:
     return Failure("model_failed", f"{host} reported a problem: {_said(error)}", True)
 
 
-def _had_begun(error: BaseException | None) -> bool:
+def _had_begun(error: BaseException) -> bool:
     """Whether a connection error came in the middle of an answer and not before it."""
+    return any(type(cause).__name__ in ("ReadError", "RemoteProtocolError") for cause in _causes(error))
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and what it was raised from: LangChain raises connection errors anew, as its own kind."""
     while error is not None:
-        if type(error).__name__ in ("ReadError", "RemoteProtocolError"):
-            return True
+        yield error
         error = error.__cause__
-    return False
 
 
 def _said(error: openai.APIError) -> str:

@@ -35,7 +35,7 @@ from langchain_openai.chat_models.base import (
     _handle_openai_bad_request,
 )
 
-from chat.agent.coalesce import WINDOW_SECONDS, Batch, ToolCallPiece, coalesce, gather
+from chat.agent.coalesce import WINDOW_SECONDS, Batch, ToolCallPiece, coalesce, gather, rest
 from chat.agent.server_sent_events import EventData, EventTooLarge
 
 if TYPE_CHECKING:
@@ -44,6 +44,12 @@ if TYPE_CHECKING:
     from langchain_core.callbacks import AsyncCallbackManagerForLLMRun
 
 # How long to wait for the connection's last bytes after [DONE], so that it can be used again.
+FIRST_EVENTS = 3
+"""So many events are read as they come: somebody waits for the first words."""
+
+AWAKE_SECONDS = 0.002
+"""After a rest, what has gathered is read for so long before the next one."""
+
 DRAIN_SECONDS = 0.1
 
 
@@ -114,7 +120,7 @@ class OpenAIStream(ChatOpenAI):
         patience = self.stream_chunk_timeout or None
         loop = asyncio.get_running_loop()
         deadline = asyncio.timeout(patience)
-        moved_at, heard = loop.time(), 0
+        moved_at, heard, awake_until = loop.time(), 0, 0.0
         try:
             async with deadline, aclosing(response.aiter_bytes()) as received:
                 events = EventData()
@@ -137,6 +143,10 @@ class OpenAIStream(ChatOpenAI):
                             # Moving the deadline costs more than reading a chunk: not for every one.
                             moved_at, heard = loop.time(), reader.events
                             deadline.reschedule(moved_at + patience)
+                        if reader.speaks and loop.time() >= awake_until:
+                            # What comes meanwhile is read in one go: reading costs more by the piece than by the byte.
+                            await rest(self.window_seconds)
+                            awake_until = loop.time() + AWAKE_SECONDS
         except TimeoutError as error:
             if not deadline.expired():
                 raise
@@ -173,6 +183,11 @@ class _Reader:
         self._half = ""
         self.events = 0
         self.done = False
+
+    @property
+    def speaks(self) -> bool:
+        """Whether the answer has begun and its end is not in sight."""
+        return self.events > FIRST_EVENTS and self._finish_reason is None
 
     def read(self, data: bytes) -> None:
         """One event's data, a chat completion chunk or an error."""

@@ -78,11 +78,10 @@ async def locate(
     Raises LookupError when a complete turn's checkpoints are gone.
     """
     newest = await saver.aget_tuple(graph.config(thread_id, run_id))
-    newest_run = newest.metadata.get("run_id") if newest else None
     newest_id = newest.config["configurable"]["checkpoint_id"] if newest else None
 
     if begun:
-        own = newest_id if newest_run == run_id else await saver.last_of(thread_id, run_id)
+        own = await saver.last_of(thread_id, run_id)
         if own is not None:
             address = None if own == newest_id else own
             messages = await _messages(agent, thread_id, own)
@@ -90,10 +89,9 @@ async def locate(
 
     unsaved: list[AnyMessage] = []
     for turn in reversed(path):
-        if newest_run == turn.run_id:
-            base = newest_id
-        else:
-            base = turn.checkpoint_id or await saver.last_of(thread_id, turn.run_id)
+        # What the rows name is certain only of a turn that ended by itself. The newest by its id need not be the last.
+        known = turn.checkpoint_id if turn.complete else None
+        base = known or await saver.last_of(thread_id, turn.run_id)
         if base is not None:
             address = None if base == newest_id else base
             settled: list[AnyMessage] = []

@@ -8,17 +8,28 @@ from django.http import HttpRequest
 from ninja.security.base import AuthBase
 from ninja.utils import check_csrf
 
-from chat import access
+from chat import access, limits
 from chat.errors import Forbidden, NotSignedIn
+
+SAFE = ("GET", "HEAD", "OPTIONS")
 
 
 class PersonAuth(AuthBase):
-    """Gives the person as `request.auth`. Raises NotSignedIn, Forbidden."""
+    """Gives the person as `request.auth`; what changes anything counts as a command.
+
+    Raises NotSignedIn, Forbidden, RateLimited.
+    """
 
     openapi_type = "http"
     openapi_scheme = "bearer"
 
     def __call__(self, request: HttpRequest) -> Any:
+        user = self._user(request)
+        if request.method not in SAFE:
+            limits.command(user.pk)
+        return user
+
+    def _user(self, request: HttpRequest) -> Any:
         token = access.bearer(request.headers.get("Authorization"))
         if token is not None:
             user = access.user_of_token(token)

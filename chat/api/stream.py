@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
 
-from chat import access, db, frames, opening, process, sockets
-from chat.db import in_thread
-from chat.errors import ChatError, NotSignedIn, Unavailable
+from chat import access, db, doors, frames, opening, process, sockets
+from chat.access import Credential
+from chat.errors import ChatError, Unavailable
 
 
 async def events(request: HttpRequest, thread_id: UUID) -> HttpResponseBase:
@@ -19,44 +19,42 @@ async def events(request: HttpRequest, thread_id: UUID) -> HttpResponseBase:
     if request.method != "GET":
         return HttpResponse(status=405, headers={"Allow": "GET"})
     await process.start()
+    shown = access.credential(request.headers.get("Authorization"), request.COOKIES)
+    after = opening.parse_after(request.headers.get("Last-Event-ID") or request.GET.get("after"))
+    pieces = _Stream(thread_id, after).read(shown)
     try:
-        user = await in_thread(_user, request)
-        if user is None:
-            raise NotSignedIn("Sign in, or send a token.")
-        after = opening.parse_after(request.headers.get("Last-Event-ID") or request.GET.get("after"))
-        entered = await opening.enter(user, thread_id, after)
+        first = await anext(pieces)
     except ChatError as problem:
         return JsonResponse(problem.as_dict(), status=problem.status)
     except db.DOWN:
         down = Unavailable("The database does not answer right now. Try again in a moment.")
         return JsonResponse(down.as_dict(), status=down.status)
-    response = StreamingHttpResponse(_Stream(thread_id, entered).read(), content_type="text/event-stream")
+    response = StreamingHttpResponse(_whole(first, pieces), content_type="text/event-stream")
     response["Cache-Control"] = "no-store"
     response["X-Accel-Buffering"] = "no"
     return response
 
 
-def _user(request: HttpRequest) -> Any | None:
-    token = access.bearer(request.headers.get("Authorization"))
-    return access.user_of_token(token) if token is not None else access.user_of_session(request.COOKIES)
-
-
 class _Stream:
     """One reader. What it has not taken yet waits in the log, for only one piece is written at a time."""
 
-    def __init__(self, thread_id: UUID, entered: opening.Opening) -> None:
+    def __init__(self, thread_id: UUID, after: int | None) -> None:
         self._thread_id = thread_id
-        self._entered = entered
+        self._after = after
+        self._entered: opening.Opening | None = None
+        self._is_closed = False
 
-    async def read(self) -> AsyncIterator[str]:
-        entered = self._entered
+    async def read(self, shown: Credential | None) -> AsyncGenerator[str]:
+        """Raises NotSignedIn, RateLimited, NotFound before the first piece. All that is held is let go at its end."""
         sockets.add(self)
         try:
+            user = await doors.watch().enter(shown, self)
+            self._entered = entered = await opening.enter(user, self._thread_id, self._after)
             yield _line("hello", frames.hello(self._thread_id, entered.head))
             async for frame in entered.replay():
                 yield _line(frames.type_of(frame.text), frame.text, frame.seq)
             yield _line("caught_up", frames.caught_up(entered.head))
-            while not entered.subscription.ended:
+            while not (self._is_closed or entered.subscription.ended):
                 try:
                     async with asyncio.timeout(frames.HEARTBEAT_SECONDS):
                         ready = await entered.subscription.next()
@@ -70,10 +68,21 @@ class _Stream:
                     yield _line(frames.type_of(frame.text), frame.text, frame.seq)
         finally:
             sockets.discard(self)
-            await entered.close()
+            doors.watch().leave(self)
+            if self._entered is not None:
+                await self._entered.close()
 
     async def close_with(self, code: int) -> None:
-        self._entered.subscription.end()
+        self._is_closed = True
+        if self._entered is not None:
+            self._entered.subscription.end()
+
+
+async def _whole(first: str, rest: AsyncGenerator[str]) -> AsyncIterator[str]:
+    async with aclosing(rest):
+        yield first
+        async for piece in rest:
+            yield piece
 
 
 def _line(type_: str, text: str, seq: int | None = None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 
 from django.core.exceptions import RequestDataTooBig
 from django.db import InterfaceError, OperationalError
@@ -29,7 +30,10 @@ urlpatterns = [
 
 
 def _answer(request: HttpRequest, problem: errors.ChatError) -> HttpResponse:
-    return api.create_response(request, problem.as_dict(), status=problem.status)
+    answer = api.create_response(request, problem.as_dict(), status=problem.status)
+    if "retry_after_seconds" in problem.details:
+        answer["Retry-After"] = str(math.ceil(problem.details["retry_after_seconds"]))
+    return answer
 
 
 @api.exception_handler(errors.ChatError)

@@ -19,6 +19,8 @@ from chat.models import Image, Message, Run, Thread, ToolCall
 from chat.runs import rows
 
 TITLE = "chat.title"
+LOST_MAX = 10
+"""After so many attempts in a row that just ceased, the run is what ends its workers."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,9 @@ def claim(run_id: UUID, worker: str) -> Claim | None:
         run = next(iter(rows.unfinished_of(thread)), None)
         if run is None or run.id != run_id or run.status == Run.Status.INTERRUPTED:
             return None
+        if _lost_in_a_row(run) >= LOST_MAX:
+            _give_up(thread, run)
+            return None
         again = run.answer is not None
         recovered = run.status == Run.Status.RUNNING
         happened = _take(thread, run, worker)
@@ -73,6 +78,20 @@ def claim(run_id: UUID, worker: str) -> Claim | None:
             started_at=run.started_at or timezone.now(),
             again=again,
         )
+
+
+def _lost_in_a_row(run: Run) -> int:
+    ends = [attempt.get("outcome", "lost") for attempt in reversed(run.attempts)]
+    return next((count for count, outcome in enumerate(ends) if outcome != "lost"), len(ends))
+
+
+def _give_up(thread: Thread, run: Run) -> None:
+    text, reasoning = history.partial_text(rows.answer_of(run))
+    message = f"The work on this answer broke off {LOST_MAX} times in a row. Try again, or ask for it differently."
+    error = objects.RunError(code="gave_up", message=message, retryable=True)
+    rows.end(thread, run, Run.Status.FAILED, rows.Ending(text=text, reasoning=reasoning, error=error))
+    rows.defer_next(thread)
+    threads.touch(thread, "active_run")
 
 
 def _take(thread: Thread, run: Run, worker: str) -> list[events.Event]:

@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db import transaction
 from procrastinate.contrib.django import app
 
-from chat import commands, events, history, log, threads
+from chat import commands, events, history, limits, log, threads
 from chat.errors import Busy, Conflict, InvalidField, NotFound, NothingToStop
 from chat.models import HonouredCommand, Image, Message, Run, Thread
 from chat.runs import rows
@@ -58,6 +58,7 @@ def _start(thread: Thread, command: commands.SendMessage) -> dict[str, Any]:
         unfinished = []
         if command.parent_id is None:
             parent = thread.head
+    limits.run(thread.owner_id)
     run = Run(thread=thread, queued_seq=thread.last_seq)
     prompt = Message(thread=thread, role=Message.Role.USER, text=command.text, run=run)
     run.prompt = prompt
@@ -144,6 +145,7 @@ def _retry(thread: Thread, run_id: UUID) -> dict[str, Any]:
         raise Conflict("Only a failed run can be retried.", status=run.status)
     if run.answer_id != thread.head_id or rows.unfinished_of(thread):
         raise Conflict("The thread has gone on since; send the message again instead.")
+    limits.run(thread.owner_id)
     run.status = Run.Status.QUEUED
     run.error = None
     run.ended_at = None

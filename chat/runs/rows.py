@@ -122,7 +122,8 @@ def _cut_short(calls: Iterable[ToolCall], status: Run.Status) -> list[ToolCall]:
         stopped = status == Run.Status.STOPPED
         call.status = ToolCall.Status.CANCELLED if stopped else ToolCall.Status.FAILED
         call.error = "Stopped." if stopped else "The run ended before this was done."
-        call.duration_ms = int((now - call.started_at).total_seconds() * 1000)
+        # A clock that was put back meanwhile must not keep the run from ending: the column takes no negative number.
+        call.duration_ms = max(0, int((now - call.started_at).total_seconds() * 1000))
         call.save()
     return cut
 

@@ -17,6 +17,13 @@ __all__ = ["EmbeddedPostgresError", "Server", "conninfo", "database"]
 
 NAME = "backdrop"
 
+RECONNECT_SECONDS = 2.0
+"""How long a pool tries to reach a server that went away, before it waits for somebody to ask: its pauses grow."""
+
+# Of a process that is paused, or a machine that lost its power, within a transaction: its locks must not outlive it for
+# long, for whoever takes its work over needs them. And who waits for a lock is told so, not left waiting.
+_SESSION = "-c idle_in_transaction_session_timeout=4s -c lock_timeout=4s"
+
 
 def database(url: str | None, data_dir: Path) -> dict[str, Any]:
     """One entry of Django's DATABASES: the database at `url`, or the embedded one below `data_dir`. Starts nothing."""
@@ -42,7 +49,11 @@ def database(url: str | None, data_dir: Path) -> dict[str, Any]:
     settings["CONN_MAX_AGE"] = 0
     # Asked of every connection that leaves the pool, so that a restarted server costs nobody an error.
     settings["CONN_HEALTH_CHECKS"] = True
-    settings.setdefault("OPTIONS", {}).setdefault("pool", {"min_size": 1, "max_size": 10, "timeout": 4})
+    options = settings.setdefault("OPTIONS", {})
+    options.setdefault(
+        "pool", {"min_size": 1, "max_size": 10, "timeout": 4, "reconnect_timeout": RECONNECT_SECONDS}
+    )
+    options["options"] = f"{_SESSION} {options.get('options', '')}".strip()
     return settings
 
 

@@ -52,6 +52,16 @@ export function confirm({ title, text, yes }) {
   return show(dialog).then((answer) => answer === "yes");
 }
 
+/** Says in a dialog what went wrong. @param {string} title @param {unknown} error */
+export async function report(title, error) {
+  const dialog = /** @type {HTMLDialogElement} */ (clone("confirm-dialog"));
+  ref(dialog, "title").textContent = title;
+  ref(dialog, "text").textContent = error instanceof Error ? error.message : "Try again in a moment.";
+  ref(dialog, "yes").remove();
+  ref(dialog, "no").textContent = "Close";
+  await show(dialog);
+}
+
 /** Shows a dialog until it is answered, and gives the focus back. @param {HTMLDialogElement} dialog
  * @returns {Promise<string>} */
 export function show(dialog) {

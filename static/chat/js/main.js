@@ -29,7 +29,10 @@ function go(id) {
 /** The phone's drawer. @param {boolean} open */
 function drawer(open) {
   app?.toggleAttribute("data-drawer", open);
-  document.querySelector('[data-act="drawer"]')?.setAttribute("aria-expanded", String(open));
+  const opener = /** @type {HTMLElement | null} */ (document.querySelector('[data-act="drawer"]'));
+  if (open) /** @type {HTMLElement | null} */ (document.querySelector(".rail .new"))?.focus();
+  else if (opener?.getAttribute("aria-expanded") === "true") opener.focus();
+  opener?.setAttribute("aria-expanded", String(open));
 }
 
 const fromPath = () => /^\/threads\/([^/]+)\/$/.exec(location.pathname)?.[1] ?? null;
@@ -102,8 +105,10 @@ function renameTitle() {
   chip.hidden = true;
   chip.after(field);
   field.select();
+  let over = false;
   const done = (/** @type {boolean} */ keep) => {
-    if (!field.isConnected) return;
+    if (over) return; // removing the field blurs it, which ends here again
+    over = true;
     const title = field.value.trim();
     field.remove();
     chip.hidden = false;

@@ -4,7 +4,7 @@
  * @typedef {import("chat/types.js").Picture} Picture
  */
 import { get, patch, remove } from "chat/api.js";
-import { arrange, clone, confirm, ref } from "chat/dom.js";
+import { arrange, clone, confirm, ref, report } from "chat/dom.js";
 import { enlarge } from "chat/elements/lightbox.js";
 
 const SEARCH_AFTER_MS = 180;
@@ -105,7 +105,11 @@ export class PictureGallery extends HTMLElement {
       yes: "Delete",
     });
     if (!yes) return;
-    await remove(`/images/${picture.id}`);
+    try {
+      await remove(`/images/${picture.id}`);
+    } catch (error) {
+      return report("The picture is still there", error);
+    }
     this.#pictures = this.#pictures.filter((one) => one.id !== picture.id);
     this.#draw();
   }
@@ -113,8 +117,12 @@ export class PictureGallery extends HTMLElement {
   /** A picture becomes the backdrop of the thread it was made in. @param {Picture} picture */
   async #use(picture) {
     if (!picture.thread_id) return;
-    await patch(`/threads/${picture.thread_id}`, { background: { kind: "image", image_id: picture.id } });
-    location.assign(`/threads/${picture.thread_id}/`);
+    try {
+      await patch(`/threads/${picture.thread_id}`, { background: { kind: "image", image_id: picture.id } });
+    } catch (error) {
+      return report("The backdrop stays as it was", error);
+    }
+    return location.assign(`/threads/${picture.thread_id}/`);
   }
 }
 

@@ -6,7 +6,7 @@
  * @typedef {import("chat/types.js").ThreadEntry} ThreadEntry
  */
 import { get, patch, remove } from "chat/api.js";
-import { act, arrange, clone, confirm, mark, ref, say } from "chat/dom.js";
+import { act, arrange, clone, confirm, mark, ref, report, say } from "chat/dom.js";
 import { toggle } from "chat/elements/menu.js";
 import { ThreadsSocket } from "chat/socket.js";
 import { dayGroup } from "chat/time.js";
@@ -73,13 +73,17 @@ export class ThreadList extends HTMLElement {
     link.hidden = true;
     item.prepend(field);
     field.select();
+    let over = false;
     const done = (/** @type {boolean} */ keep) => {
-      if (!field.isConnected) return;
+      if (over) return; // removing the field blurs it, which ends here again
+      over = true;
       const title = field.value.trim();
       field.remove();
       link.hidden = false;
       link.focus();
-      if (keep && title && title !== entry.title) void patch(`/threads/${id}`, { title });
+      if (keep && title && title !== entry.title) {
+        patch(`/threads/${id}`, { title }).catch((error) => report("The title stays as it was", error));
+      }
     };
     field.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && !event.isComposing) done(true);
@@ -97,8 +101,12 @@ export class ThreadList extends HTMLElement {
       yes: "Delete",
     });
     if (!yes) return;
-    await remove(`/threads/${id}`);
-    this.#gone(id);
+    try {
+      await remove(`/threads/${id}`);
+      this.#gone(id);
+    } catch (error) {
+      await report("The thread is still there", error);
+    }
   }
 
   /** @param {import("chat/types.js").Frame} frame */
