@@ -138,7 +138,7 @@ class Socket(AsyncWebsocketConsumer):
         try:
             async with asyncio.timeout(SEND_SECONDS):
                 await self.base_send({"type": "websocket.send", "text": text})
-        except OSError:  # uvicorn's word for a peer that is gone
+        except (OSError, RuntimeError):  # uvicorn's word, and Daphne's, for a peer that is gone
             self._closed = True
         except TimeoutError:
             await self.close_with(SLOW)

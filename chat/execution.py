@@ -94,6 +94,9 @@ class _Attempt:
         claim = self._claim
         try:
             await self._stream()
+            await self._written()
+            # In here too: what the rows cannot hold ends as a failure, not as a job that is done again for ever.
+            await in_thread(runs.complete, claim, self._ending())
         except (RunLost, HandedBack, *db.DOWN):
             raise
         except LookupError as error:
@@ -108,9 +111,6 @@ class _Attempt:
             code, message, retryable = models.failure(error)
             logger.warning("run %s failed: %s (%s)", claim.run_id, code, type(error).__name__)
             await self._fail(code, message, retryable=retryable)
-        else:
-            await self._written()
-            await in_thread(runs.complete, claim, self._ending())
 
     async def _stream(self) -> None:
         claim = self._claim

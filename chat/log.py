@@ -17,6 +17,7 @@ import asyncio
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -186,10 +187,10 @@ class _Writer:
             if part.thread_id not in bases:
                 waiting = asyncio.get_running_loop().create_task(self._write_alone(part))
                 self._held[part.thread_id] = waiting
-                waiting.add_done_callback(lambda _, thread_id=part.thread_id: self._release(thread_id))
+                waiting.add_done_callback(partial(self._release, part.thread_id))
         self._send([part for part in parts if part.thread_id in bases], bases)
 
-    def _release(self, thread_id: UUID) -> None:
+    def _release(self, thread_id: UUID, _: asyncio.Task[None]) -> None:
         del self._held[thread_id]
         self._wake.set()
 

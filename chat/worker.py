@@ -14,12 +14,13 @@ import os
 import socket
 
 from django.conf import settings
-from procrastinate import App
+from procrastinate import App, PsycopgConnector
 from procrastinate.contrib.django import app as django_app
 from procrastinate.exceptions import ConnectorException
 
 from chat import db, execution, log, runs
 from chat.db import in_thread
+from project import postgres
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +36,14 @@ _RESCUE_LOCK = 0x52455343
 def name() -> str:
     """Who worked on a run, as the admin shows it."""
     return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def _job_queue(connections: int) -> App:
+    """The job queue as a worker speaks to it; not yet open."""
+    connector = PsycopgConnector(
+        conninfo=postgres.conninfo(), min_size=1, max_size=connections, timeout=db.WAIT_SECONDS
+    )
+    return django_app.with_connector(connector)
 
 
 class Worker:
@@ -65,7 +74,7 @@ class Worker:
         while not self.stopping.is_set():
             try:
                 await execution.warm()
-                app = django_app.with_connector(django_app.connector.get_worker_connector())  # type: ignore[attr-defined]
+                app = _job_queue(connections=10)
                 async with app.open_async():
                     await app.run_worker_async(
                         name=name(),
@@ -91,7 +100,7 @@ class Worker:
             await asyncio.sleep(LOOK_SECONDS)
             try:
                 # Opened anew after every error: a pool that lost its server waits ever longer before it tries again.
-                app = django_app.with_connector(django_app.connector.get_worker_connector())  # type: ignore[attr-defined]
+                app = _job_queue(connections=2)
                 async with app.open_async():
                     while True:
                         await self._rescue(app)

@@ -38,7 +38,6 @@ def window(longest_seconds: float) -> float:
     return min(longest_seconds, WINDOW_SECONDS_A_STREAM * _streams)
 
 
-
 SHORTEST_REST_SECONDS = 0.01
 
 

@@ -194,7 +194,7 @@ async def test_what_no_message_tells_is_found_by_the_look_at_all_doors(
     server: StartServer, database: Database
 ) -> None:
     web = await server(RECHECK_SECONDS="0.3")
-    ada, bob = (await asyncio.to_thread(new_person, database, web.url, PASSWORD) for _ in range(2))
+    ada, bob = [await asyncio.to_thread(new_person, database, web.url) for _ in range(2)]
     tab = await ada.ready(await ada.thread())
     others = await bob.ready(await bob.thread())
     database.query("UPDATE auth_user SET is_active = false WHERE id = %s", ada.id)

@@ -33,7 +33,7 @@ async def grace(fake_site: Site, openai: FakeOpenAI) -> Person:
         ({"text": "one two", "finish_reason": None}, "model_cut_off", True, "one two"),
         ({"text": "one two three", "after": 3, "then": "error"}, "model_failed", True, "one two"),
         ({"status": 429, "times": 9, "headers": {"retry-after": "0"}}, "model_busy", True, ""),
-        ({"raw": ["this is no event stream"]}, "model_cut_off", True, ""),
+        ({"raw": ["this is no event stream"]}, "model_bad_answer", True, ""),
         ({"raw": ["data: {no json\n\n"]}, "model_bad_answer", True, ""),
         ({"status": 404, "times": 9}, "model_not_found", True, ""),
         (

@@ -71,12 +71,10 @@ def fact_in(text: str) -> tuple[str, str] | None:
 def title(messages: Sequence[BaseMessage]) -> str:
     """A short title from the first thing the person said."""
     texts = [str(message.text).strip() for message in messages if isinstance(message, HumanMessage)]
-    said = [text for text in texts if not text.startswith("Give this conversation a title")]
-    if not said:
-        # The conversation stands in the request itself, one line a message.
-        prompt = next((text for text in reversed(texts) if text), "")
-        lines = re.findall(r"^\W*(?:user|human|person|you)\W*:\s*(.+)$", prompt, re.IGNORECASE | re.MULTILINE)
-        said = lines or prompt.split("\n", 1)[1:]
+    # The conversation may stand in the request itself, behind who said it.
+    speaker = r"^\W*(?:the\s+)?(?:user|human|person|you)(?:\s+wrote)?\W*:\s*(.+)$"
+    said = re.findall(speaker, texts[-1], re.IGNORECASE | re.MULTILINE) if texts else []
+    said = said or [text for text in texts if not text.startswith("Give this conversation a title")]
     text = first_line(said[0] if said else "", 200)
     text = re.sub(
         r"^(?:(?:hello|hi|hey|please|now|ok|can you|could you|would you|i would like you to|let's)[\s,!.]+)*"

@@ -21,8 +21,8 @@ from langchain_core.messages.tool import tool_call
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
-from chat.agent.demo import replies
 from chat.agent.coalesce import WINDOW_SECONDS, Batch, ToolCallPiece, gather
+from chat.agent.demo import replies
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence

@@ -108,61 +108,82 @@ TOPICS = {
     "backdrop": """\
 ## Backdrop
 
-Backdrop is a chat application in which an agent works in the open. You see it think, call its tools and paint, \
+Backdrop is a chat application in which an agent works in the open. You see it think, call its tools \
+and paint, \
 and the page behind the conversation changes with what it makes.
 
-Every conversation has an **event log** in Postgres. Whatever happens in it (a word of an answer, a tool that \
-starts, a finished picture) is stored there under the next number and only then sent to your browser. A tab that \
-lost its connection says the last number it saw and gets the rest. That is why you can close the laptop in the \
+Every conversation has an **event log** in Postgres. Whatever happens in it (a word of an answer, a \
+tool that \
+starts, a finished picture) is stored there under the next number and only then sent to your \
+browser. A tab that \
+lost its connection says the last number it saw and gets the rest. That is why you can close the \
+laptop in the \
 middle of an answer and open the phone: nothing is lost, and nothing comes twice.
 
-The answer itself is written by a **run**, a job that belongs to no tab. It goes on when every tab is closed, and \
+The answer itself is written by a **run**, a job that belongs to no tab. It goes on when every tab \
+is closed, and \
 when its worker dies another one picks it up at its last checkpoint.""",
     "channels": """\
 ## Django Channels
 
-Channels lets Django speak protocols that outlive a request, WebSockets above all. A *consumer* is to a socket what \
-a view is to a request; a *channel layer* carries messages between consumers, within one process or through Redis, \
+Channels lets Django speak protocols that outlive a request, WebSockets above all. A *consumer* is \
+to a socket what \
+a view is to a request; a *channel layer* carries messages between consumers, within one process or \
+through Redis, \
 and *groups* address many of them at once.
 
-A channel layer promises little: it may drop a message when a receiver is slow. Backdrop therefore never trusts it \
+A channel layer promises little: it may drop a message when a receiver is slow. Backdrop therefore \
+never trusts it \
 with anything. The layer only says that there is news; what the news is stands in Postgres.""",
     "langgraph": """\
 ## LangGraph
 
-LangGraph runs an agent as a graph of steps over a shared state. One step asks the model, the next runs the tools it \
-called, and so on until there is nothing left to call. After every step the state is saved as a **checkpoint**.
+LangGraph runs an agent as a graph of steps over a shared state. One step asks the model, the next \
+runs the tools it \
+called, and so on until there is nothing left to call. After every step the state is saved as a \
+**checkpoint**.
 
-Checkpoints are what makes an agent durable. A run that was interrupted goes on from the last one; a question to a \
-person can wait for days; and going back to an earlier one makes a branch of the conversation. Backdrop keeps them in \
+Checkpoints are what makes an agent durable. A run that was interrupted goes on from the last one; a \
+question to a \
+person can wait for days; and going back to an earlier one makes a branch of the conversation. \
+Backdrop keeps them in \
 Postgres and saves them before a tool starts, so that a repeated call finds its own result.""",
     "postgres": """\
 ## Postgres
 
-PostgreSQL keeps everything here that must not be lost: messages, events, pictures' records, the job queue and the \
-agent's checkpoints. What is written in one transaction is there as a whole or not at all, so a message is never \
+PostgreSQL keeps everything here that must not be lost: messages, events, pictures' records, the job \
+queue and the \
+agent's checkpoints. What is written in one transaction is there as a whole or not at all, so a \
+message is never \
 acknowledged without the run that answers it.
 
-`LISTEN` and `NOTIFY` wake the workers without polling, and row locks give every event of a conversation its own \
-number. If you set no `DATABASE_URL`, Backdrop starts a Postgres of its own under its data folder and ends it with \
+`LISTEN` and `NOTIFY` wake the workers without polling, and row locks give every event of a \
+conversation its own \
+number. If you set no `DATABASE_URL`, Backdrop starts a Postgres of its own under its data folder \
+and ends it with \
 the application.""",
     "django": """\
 ## Django
 
-Django is the web framework below all this: accounts and sessions, the models and their migrations, the pages, the \
+Django is the web framework below all this: accounts and sessions, the models and their migrations, \
+the pages, the \
 administration under `/admin/`. Under ASGI the same application serves ordinary requests and, with Channels, \
 WebSockets.""",
     "redis": """\
 ## Redis
 
-Redis is optional here. With one process the channel layer lives in memory; with several, Redis carries the word \
-that there is news from one to the others. It never holds the truth: if it is emptied or stops, the tabs read the \
+Redis is optional here. With one process the channel layer lives in memory; with several, Redis \
+carries the word \
+that there is news from one to the others. It never holds the truth: if it is emptied or stops, the \
+tabs read the \
 event log in Postgres and end up with the same conversation.""",
     "websockets": """\
 ## WebSockets
 
-A WebSocket is one connection over which both sides can speak at any time (RFC 6455). The page sends commands such \
-as *send this message* or *stop*; the server sends numbered events. When the connection breaks, the page opens \
+A WebSocket is one connection over which both sides can speak at any time (RFC 6455). The page sends \
+commands such \
+as *send this message* or *stop*; the server sends numbered events. When the connection breaks, the \
+page opens \
 another one and names the last number it has.""",
 }
 

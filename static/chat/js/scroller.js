@@ -7,6 +7,7 @@ export class Scroller {
   #box;
   #chip;
   #stuck = true;
+  #gliding = false; // on the way to the end by its own animation
   #height = 0;
   #top;
 
@@ -15,6 +16,13 @@ export class Scroller {
     this.#box = box;
     this.#chip = chip;
     this.#top = onTop;
+    box.addEventListener("scrollend", () => {
+      this.#gliding = false;
+      this.settle();
+    });
+    for (const type of ["wheel", "touchmove"]) { // the person takes over
+      box.addEventListener(type, () => { this.#gliding = false; }, { passive: true });
+    }
     box.addEventListener("scroll", () => this.#scrolled(), { passive: true });
     chip.addEventListener("click", () => this.stick(true));
     const observer = new ResizeObserver(() => this.settle());
@@ -26,14 +34,18 @@ export class Scroller {
   stick(smooth = false) {
     this.#stuck = true;
     if (!smooth) return this.settle();
+    const { scrollTop, scrollHeight, clientHeight } = this.#box;
     const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    this.#box.scrollTo({ top: this.#box.scrollHeight, behavior: still ? "instant" : "smooth" });
+    if (still || scrollHeight - scrollTop > 3 * clientHeight) return this.settle();
+    this.#gliding = true;
+    this.#box.scrollTo({ top: scrollHeight, behavior: "smooth" });
+    return this.#offer();
   }
 
   /** After the content changed: follow the end, or stay with what is being read. */
   settle() {
     const { scrollHeight } = this.#box;
-    if (this.#stuck) this.#box.scrollTop = scrollHeight;
+    if (this.#stuck && !this.#gliding) this.#box.scrollTop = scrollHeight;
     this.#height = scrollHeight;
     this.#offer();
   }
@@ -42,7 +54,7 @@ export class Scroller {
     const { scrollTop, scrollHeight, clientHeight } = this.#box;
     const atEnd = scrollHeight - scrollTop - clientHeight < NEAR;
     if (atEnd) this.#stuck = true;
-    else if (scrollHeight === this.#height) this.#stuck = false; // the person moved it, not the content
+    else if (!this.#gliding && scrollHeight === this.#height) this.#stuck = false; // the person moved it, not the content
     if (scrollTop < TOP && scrollHeight > clientHeight) this.#top();
     this.#offer();
   }

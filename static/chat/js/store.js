@@ -77,7 +77,10 @@ const handlers = {
     patch(state, id, (held) => ({ ...held, text: held.text + text })),
   reasoning_delta: (state, { message_id: id, text }) =>
     patch(state, id, (held) => ({ ...held, reasoning: held.reasoning + text })),
-  message_restarted: (state, { message_id: id, text }) => patch(state, id, (held) => ({ ...held, text })),
+  message_restarted: (state, { message_id: id, text, reasoning = "" }) => {
+    const held = message(state, id);
+    return held ? put(state, { ...held, text, reasoning, status: "streaming", error: null, elapsed_ms: null }) : state;
+  },
   tool_call_started: (state, frame) => withCall(state, frame.tool_call),
   tool_call_completed: (state, frame) => withCall(state, frame.tool_call),
   tool_call_progress: (state, frame) => patchCall(state, frame.tool_call_id, (call) => ({

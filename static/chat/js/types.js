@@ -16,7 +16,8 @@
  * @typedef {"streaming" | "complete" | "stopped" | "failed" | "queued"} MessageStatus
  * @typedef {{id: string, thread_id: string, run_id: string | null, parent_id: string | null, role: "user" | "assistant",
  *   text: string, reasoning: string, status: MessageStatus, attachments: Picture[], tool_calls: ToolCall[],
- *   images: Picture[], sibling_index: number, sibling_count: number, created_at: string}} Message
+ *   images: Picture[], sibling_index: number, sibling_count: number, error: RunError | null, elapsed_ms: number | null,
+ *   created_at: string}} Message
  * @typedef {{code: string, message: string, retryable: boolean}} RunError
  * @typedef {"queued" | "running" | "interrupted" | "completed" | "failed" | "stopped"} RunStatus
  * @typedef {{id: string, thread_id: string, message_id: string | null, status: RunStatus, attempt: number,
