@@ -43,7 +43,10 @@ def cpu_seconds(pid: int) -> float:
 
 
 def waited_seconds(pid: int) -> float:
-    """How long the process's first thread has waited for its core because others had it: the noise of a shared machine."""
+    """How long the process's first thread has waited for its core because others had it.
+
+    That is the noise of a shared machine.
+    """
     try:
         return int(Path(f"/proc/{pid}/task/{pid}/schedstat").read_text().split()[1]) / 1e9
     except (FileNotFoundError, IndexError):  # a kernel without scheduler statistics

@@ -1,4 +1,4 @@
-"""Everything that a benchmark starts: Postgres, the model, Redis, and the servers under test. All of it ends with it."""
+"""Everything that a benchmark starts: Postgres, the model, Redis, the servers under test. All of it ends with it."""
 
 from __future__ import annotations
 
@@ -70,7 +70,9 @@ class Postgres:
     def start(self) -> None:
         """Start it and make the template: migrated, with one person who has a token."""
         self._server.ensure()
-        for (name,) in self._maintenance().query("SELECT datname FROM pg_database WHERE starts_with(datname, 'bench_')"):
+        for (name,) in self._maintenance().query(
+            "SELECT datname FROM pg_database WHERE starts_with(datname, 'bench_')"
+        ):
             self._administer(f'DROP DATABASE "{name}" WITH (FORCE)')
         self._administer(f'CREATE DATABASE "{self._template}"')
         url = self._server.url(self._template)
@@ -91,6 +93,14 @@ class Postgres:
     @property
     def pid(self) -> int:
         return int((self._server.data / "postmaster.pid").read_text().splitlines()[0])
+
+    def log_statements(self, database: Database) -> None:
+        """From the next connection on, every statement on the database is told in the server's log."""
+        self._administer(f"ALTER DATABASE \"{database.name}\" SET log_statement = 'all'")
+
+    def log_bytes(self) -> bytes:
+        """The server's log so far."""
+        return self._server.log.read_bytes()
 
     def cpu_seconds(self) -> float:
         """What the server's processes that now run have used so far."""
@@ -143,7 +153,9 @@ OTHERS = (TUTORIAL, TUTORIAL_MEMORY, CHAINLIT)
 class Running:
     """A server under test that answers."""
 
-    def __init__(self, target: Target, process: Process, port: int, database: Database | None, token: str) -> None:
+    def __init__(
+        self, target: Target, process: Process, port: int, database: Database | None, token: str
+    ) -> None:
         self.target = target
         self.process = process
         self.port = port
@@ -162,6 +174,10 @@ class Running:
 
     def cpu_seconds(self) -> float:
         return machine.cpu_seconds(self.pid)
+
+    def log(self) -> str:
+        """The end of what the server has said."""
+        return self.process.log()[-2000:]
 
     async def conversation(self) -> Conversation:
         """A new conversation, open."""
@@ -189,25 +205,20 @@ class Services:
         self.postgres = Postgres(DATA)
         self.directory = Path(tempfile.mkdtemp(prefix="backdrop-bench-"))
         self.model_url = ""
-        self._model: subprocess.Popen[str] | None = None
+        self._model: Process | None = None
 
     async def __aenter__(self) -> Services:
-        self.postgres.start()
-        self._model = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.model_server"],
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self._model.stdout is not None
-        self.model_url = self._model.stdout.readline().strip()
+        await asyncio.to_thread(self.postgres.start)
+        model = Process([sys.executable, "-m", "benchmarks.model_server"], self.directory / "model.log")
+        model.spawn()
+        await model.ready(lambda: _has_said_where(model))
+        self.model_url = model.log().strip()
+        self._model = model
         return self
 
     async def __aexit__(self, *_: object) -> None:
         if self._model is not None:
             self._model.kill()
-            self._model.wait()
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def model_cpu_seconds(self) -> float:
@@ -250,9 +261,7 @@ class Services:
             finally:
                 server.kill()
 
-    def _process(
-        self, target: Target, port: int, database: Database | None, env: dict[str, str]
-    ) -> Process:
+    def _process(self, target: Target, port: int, database: Database | None, env: dict[str, str]) -> Process:
         model = {"OPENAI_BASE_URL": self.model_url, "OPENAI_API_KEY": "bench", "CHAT_MODEL": "bench"}
         url = {"DATABASE_URL": database.url} if database is not None else {}
         python = sys.executable if target in OURS else str(BASELINE_PYTHON)
@@ -269,13 +278,17 @@ class Services:
                 arguments = [*UVICORN, *given, "benchmarks.baselines.tutorial:app"]
         ours = {**NEUTRAL, "LOG_LEVEL": "WARNING", "IMAGE_BACKEND": "local", "DATA_DIR": str(self.directory)}
         # One person holds every conversation here: what a person may have must not be what is measured.
-        ours |= {name: "1000000" for name in ("LIMIT_CONNECTIONS", "LIMIT_COMMANDS_PER_MINUTE", "LIMIT_RUNS")}
+        ours |= dict.fromkeys(("LIMIT_CONNECTIONS", "LIMIT_COMMANDS_PER_MINUTE", "LIMIT_RUNS"), "1000000")
         theirs = {"LANGSMITH_TRACING": "false", "CHAINLIT_APP_ROOT": str(self.directory)}
         return Process(
             [python, *arguments],
             self.directory / f"{target.name}-{port}.log",
             {**(ours if target in OURS else theirs), **url, **model, **env},
         )
+
+
+async def _has_said_where(model: Process) -> bool:
+    return model.log().endswith("\n")
 
 
 async def _answers(running: Running) -> bool:

@@ -35,7 +35,7 @@ class WebSocket(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's are none of asyncio's classes
-        transport.write(self._head)
+        self._transport.write(self._head)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self.opened.done():

@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path, reverse
 from django.utils import timezone
+from django.views.defaults import permission_denied
 
 from chat.models import Event, Image, Run, Thread
 
@@ -27,9 +28,9 @@ class Site(AdminSite):
     index_title = "Overview"
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Lead to the site's own door. Raises PermissionDenied for who is through it, but no administrator."""
+        """Lead to the site's own door; who is through it, but no administrator, is told so."""
         if request.user.is_authenticated and not self.has_permission(request):
-            raise PermissionDenied
+            return permission_denied(request, PermissionDenied())
         return redirect_to_login(request.GET.get("next") or reverse("admin:index", current_app=self.name))
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:

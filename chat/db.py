@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import select
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Generic, ParamSpec, TypeVar
@@ -52,6 +53,18 @@ class PerLoop(Generic[T]):
         return self._values.pop(asyncio.get_running_loop(), None)
 
 
+async def still_open(connection: psycopg.AsyncConnection[Any]) -> None:
+    """Raises OperationalError where the server has closed an idle connection.
+
+    A closed socket has something to read, its end; an open and idle one has not. So nothing is asked of the server
+    but in doubt, where every connection taken from the pool would cost a round trip.
+    """
+    look = select.poll()
+    look.register(connection.fileno(), select.POLLIN)
+    if look.poll(0):
+        await AsyncConnectionPool.check_connection(connection)
+
+
 def _make_pool() -> Pool:
     return AsyncConnectionPool(
         postgres.conninfo(),
@@ -61,7 +74,7 @@ def _make_pool() -> Pool:
         max_lifetime=3600,
         reconnect_timeout=postgres.RECONNECT_SECONDS,
         kwargs={"autocommit": True, "prepare_threshold": 1, "application_name": "backdrop"},
-        check=AsyncConnectionPool.check_connection,
+        check=still_open,
         open=False,
     )
 

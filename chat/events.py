@@ -206,7 +206,8 @@ def encode(event: Event, *, thread_id: UUID, run_id: UUID | None, at: str) -> st
     return dumps(body)
 
 
-def dumps(body: dict[str, Any]) -> str:
+def dumps(body: dict[str, Any] | list[dict[str, Any]]) -> str:
+    """As JSON text."""
     return orjson.dumps(body).decode()
 
 

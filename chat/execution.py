@@ -40,7 +40,7 @@ class _Agent:
     def __init__(self) -> None:
         self.graph = graph.build(configured.model())
         self.painter = configured.the_painter()
-        self.pool = checkpoints.open_pool(postgres.conninfo())
+        self.pool = checkpoints.open_pool(postgres.conninfo(), check=db.still_open)
 
 
 _agent = db.PerLoop(_Agent)
@@ -88,6 +88,7 @@ class _Attempt:
         self._claim = claim
         self._stopping = stopping
         self._unwritten: deque[asyncio.Future[int]] = deque()
+        self._held: list[events.Event] = []
         self._translation: stream.Translation
 
     async def drive(self) -> None:
@@ -159,26 +160,33 @@ class _Attempt:
         )
 
     async def _tell(self, happened: list[events.Event]) -> None:
-        streamed: list[events.Event] = []
+        """Put the events into the log, in their order.
+
+        What a person does not wait for is held until something comes that they do: a write of its own costs as much.
+        """
+        urgent = False
         for event in happened:
             match event:
                 case events.ToolCallStarted() | events.ToolCallCompleted():
-                    await self._append(streamed)
-                    streamed = []
+                    told, self._held = [*self._held, event], []
                     await self._written()
-                    await in_thread(runs.note_tool_call, self._claim, event.tool_call, event)
+                    await in_thread(runs.note_tool_call, self._claim, event.tool_call, told)
                 case events.ImageReady():
-                    await self._append(streamed)
-                    streamed = []
+                    await self._append()
                     await self._written()
                     await in_thread(runs.announce_image, self._claim, event)
+                case events.AgentUpdate() | events.RunProgress():
+                    self._held.append(event)
                 case _:
-                    streamed.append(event)
-        await self._append(streamed)
+                    self._held.append(event)
+                    urgent = True
+        if urgent:
+            await self._append()
 
-    async def _append(self, streamed: list[events.Event]) -> None:
-        if streamed:
-            self._unwritten.append(append(self._claim.thread_id, self._claim.fence, streamed))
+    async def _append(self) -> None:
+        if self._held:
+            self._unwritten.append(append(self._claim.thread_id, self._claim.fence, self._held))
+            self._held = []
         while self._unwritten and (len(self._unwritten) > UNWRITTEN_MAX or self._unwritten[0].done()):
             await self._unwritten.popleft()
 
@@ -195,6 +203,8 @@ class _Attempt:
             checkpoint_id=told.checkpoint_id or "",
             usage=told.usage or None,
             error=error,
+            # How far it has got says nothing more when it has ended.
+            told=[event for event in self._held if not isinstance(event, events.RunProgress)],
         )
 
     async def _fail(self, code: str, message: str, *, retryable: bool) -> None:

@@ -215,6 +215,9 @@ class Hub:
             except Exception:
                 logger.exception("the look at the log failed")
                 continue
+            for thread_id in followed.keys() - heads.keys():
+                if (gone := self._topics.get(thread_id)) is not None:
+                    gone.hear({"ended": True})
             await asyncio.sleep(DEAF_LOOK_SECONDS)
             unheard = [
                 topic

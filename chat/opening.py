@@ -6,7 +6,7 @@ Behind the WebSocket and the event stream alike.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from chat import db, feed, frames, history, log
@@ -15,6 +15,13 @@ from chat.errors import NotFound
 from chat.log import Frame
 
 _STANDING = "SELECT last_seq, kept_seq FROM chat_thread WHERE id = %s AND owner_id = %s"
+
+
+class _Standing(NamedTuple):
+    """The log's head, and the last number that was let go."""
+
+    head: int
+    kept: int
 
 
 class Opening:
@@ -31,17 +38,23 @@ class Opening:
 
     async def replay(self) -> AsyncIterator[Frame]:
         """The events after `after`, or one snapshot; then the subscription goes on behind it without a gap."""
-        if self._after is None:
-            snapshot = await in_thread(history.snapshot, self._user, self._thread_id)
-            self.head = snapshot["seq"]
-            self.subscription.begin(self.head)
-            yield Frame(snapshot["seq"], frames.snapshot(snapshot))
-            return
-        position = self._after
-        while position < self.head:
-            read, position = await log.since(self._thread_id, position, self.head)
-            for frame in read:
-                yield frame
+        if self._after is not None:
+            position = self._after
+            while position < self.head:
+                read, position = await log.since(self._thread_id, position, self.head)
+                for frame in read:
+                    yield frame
+            if await self._still_kept():
+                return
+        snapshot = await in_thread(history.snapshot, self._user, self._thread_id)
+        self.head = snapshot["seq"]
+        self.subscription.begin(self.head)
+        yield Frame(snapshot["seq"], frames.snapshot(snapshot))
+
+    async def _still_kept(self) -> bool:
+        """Whether nothing of what was just read had been let go before it was read."""
+        standing = await _standing(self._user, self._thread_id)
+        return self._after is not None and standing.kept <= self._after
 
     async def close(self) -> None:
         await feed.hub().unsubscribe(self.subscription)
@@ -49,17 +62,21 @@ class Opening:
 
 async def enter(user: Any, thread_id: UUID, after: int | None) -> Opening:
     """Join the thread's stream. `after` counts where the log still has what follows it. Raises NotFound."""
+    head, kept = await _standing(user, thread_id)
+    if after is not None and not kept <= after <= head:
+        after = None
+    subscription = await feed.hub().subscribe(thread_id, head)
+    return Opening(user, thread_id, head, after, subscription)
+
+
+async def _standing(user: Any, thread_id: UUID) -> _Standing:
     pool = await db.pool()
     async with pool.connection() as conn:
         cursor = await conn.execute(_STANDING, (thread_id, user.pk))
         row = await cursor.fetchone()
     if row is None:
         raise NotFound("There is no such thread.")
-    head, kept = row
-    if after is not None and not kept <= after <= head:
-        after = None
-    subscription = await feed.hub().subscribe(thread_id, head)
-    return Opening(user, thread_id, head, after, subscription)
+    return _Standing(*row)
 
 
 def parse_after(text: str | None) -> int | None:

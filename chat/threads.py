@@ -105,7 +105,9 @@ def delete(user: Any, thread_id: UUID) -> None:
             # Django's cascade would first set each `parent` to null, and siblings of nothing must differ.
             Message.objects.filter(thread=thread),
         ):
-            rows._raw_delete(rows.db)  # nothing that stays hangs on these rows; a month's log need not be loaded to go
+            rows._raw_delete(
+                rows.db
+            )  # nothing that stays hangs on these rows; a month's log need not be loaded to go
         thread.delete()
         db.execute("DELETE FROM checkpoint_writes WHERE thread_id = %s", [str(thread_id)])
         db.execute("DELETE FROM checkpoint_blobs WHERE thread_id = %s", [str(thread_id)])

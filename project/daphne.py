@@ -9,7 +9,11 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Any
 
+from daphne import cli
+from daphne.access import AccessLogGenerator
 from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
 
 
@@ -19,11 +23,18 @@ class _Protocol(WebSocketProtocol):  # type: ignore[misc]
         self.sendCloseFrame(code=1000 if code is None else code)
 
 
+class _AccessLog(AccessLogGenerator):  # type: ignore[misc]
+    def write_entry(self, host: str, date: datetime, request: str, **details: Any) -> None:
+        # What people search for stands in the query, and is for no log.
+        super().write_entry(host, date, request.partition("?")[0], **details)
+
+
 def follow(start: Callable[[], Awaitable[None]], stop: Callable[[], Awaitable[None]]) -> None:
     """Start with Daphne's reactor, and answer SIGTERM and SIGINT by stopping in order before the reactor does."""
     from twisted.internet import reactor
 
     WebSocketFactory.protocol = _Protocol
+    cli.AccessLogGenerator = _AccessLog
     tasks: list[asyncio.Future[None]] = []
     stopping = False
 

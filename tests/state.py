@@ -83,6 +83,11 @@ class State:
         return [self.messages[id_]["text"] for id_ in self.path]
 
     @property
+    def said(self) -> str:
+        """The text of the last message so far."""
+        return self.last["text"] if self.path else ""
+
+    @property
     def last(self) -> dict[str, Any]:
         """The last message of the shown path."""
         return self.messages[self.path[-1]]

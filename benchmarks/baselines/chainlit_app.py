@@ -6,9 +6,7 @@ from langchain_openai import ChatOpenAI
 from langgraph.checkpoint.memory import InMemorySaver
 
 model = ChatOpenAI(model="bench", streaming=True, stream_usage=True)
-agent = create_agent(
-    model, [], system_prompt="You are a helpful assistant.", checkpointer=InMemorySaver()
-)
+agent = create_agent(model, [], system_prompt="You are a helpful assistant.", checkpointer=InMemorySaver())
 
 
 @cl.on_message

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -72,16 +72,22 @@ async def _try_lock(connection: AsyncConnection[DictRow]) -> bool:
     return bool(row and row["locked"])
 
 
-def open_pool(conninfo: str, *, min_size: int = 1, max_size: int = 8) -> Pool:
-    """A pool as savers need it, not yet open: `await pool.open()` in the loop that will use it."""
+Check = Callable[[AsyncConnection[Any]], Awaitable[None]]
+
+
+def open_pool(conninfo: str, *, min_size: int = 1, max_size: int = 8, check: Check | None = None) -> Pool:
+    """A pool as savers need it, not yet open: `await pool.open()` in the loop that will use it.
+
+    `check` looks at each connection before it is used: one that a restarted server has closed must not cost a run its
+    step. By default it asks the server.
+    """
     return AsyncConnectionPool(
         conninfo,
         min_size=min_size,
         max_size=max_size,
         open=False,
         reconnect_timeout=2.0,  # then it waits for somebody to ask: its pauses would grow with the outage
-        # A connection that a restarted server has closed must not cost a run its step.
-        check=AsyncConnectionPool.check_connection,
+        check=check or AsyncConnectionPool.check_connection,
         kwargs={"autocommit": True, "row_factory": dict_row},
         name="checkpoints",
     )

@@ -80,9 +80,9 @@ def create(config: Config) -> BaseChatModel:
     return OpenAIStream(
         model=config.chat_model or DEFAULT_MODEL,
         # Servers of one's own often want no key, but the client does.
-        api_key=config.api_key or "none",  # type: ignore[arg-type]
+        api_key=config.api_key or "none",
         base_url=config.base_url or OPENAI_URL,
-        timeout=openai.Timeout(config.timeout_seconds, connect=min(10, config.timeout_seconds)),  # type: ignore[arg-type]
+        timeout=openai.Timeout(config.timeout_seconds, connect=min(10, config.timeout_seconds)),
         stream_chunk_timeout=config.stall_seconds,
         stream_usage=True,
         max_retries=config.max_retries,

@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 
     from langchain_core.callbacks import AsyncCallbackManagerForLLMRun
 
-# How long to wait for the connection's last bytes after [DONE], so that it can be used again.
 FIRST_EVENTS = 3
 """So many events are read as they come: somebody waits for the first words."""
 
@@ -51,6 +50,7 @@ AWAKE_SECONDS = 0.002
 """After a rest, what has gathered is read for so long before the next one."""
 
 DRAIN_SECONDS = 0.1
+"""How long to wait for the connection's last bytes after [DONE], so that it can be used again."""
 
 
 class StreamCutOff(OpenAIConnectionError):
@@ -108,8 +108,10 @@ class OpenAIStream(ChatOpenAI):
     async def _read(self, payload: dict[str, Any], batch: Batch) -> None:
         """Ask, and add what is answered to `batch`; the errors are ChatOpenAI's own."""
         try:
-            async with self.async_client.with_streaming_response.create(**payload) as answer:
+            async with self.async_client.with_streaming_response.create(**_untouched(payload)) as answer:
                 await self._read_events(answer.http_response, batch)
+        except StreamCutOff:
+            raise  # the mapping below would make an ordinary connection error of it
         except openai.BadRequestError as error:
             _handle_openai_bad_request(error)
         except openai.APIError as error:
@@ -162,6 +164,17 @@ class OpenAIStream(ChatOpenAI):
         except EventTooLarge as error:
             raise openai.APIResponseValidationError(response, None, message=str(error)) from error
         reader.finish()
+
+
+def _untouched(payload: dict[str, Any]) -> dict[str, Any]:
+    """The same request, with messages and tools as its extra body, which is sent as it is.
+
+    Given as arguments the client walks through each of them by its type hints, though they are plain already: several
+    milliseconds before the first word of a long thread.
+    """
+    plain = {name: payload[name] for name in ("messages", "tools") if name in payload}
+    extra_body = {**plain, **(payload.get("extra_body") or {})}
+    return {**payload, **dict.fromkeys(plain, ()), "extra_body": extra_body}
 
 
 class _Call(NamedTuple):
@@ -235,9 +248,9 @@ class _Reader:
             self._add({"choices": [], **self._usage})
 
     def _say(self, delta: dict[str, Any]) -> None:
-        if reasoning := delta.get("reasoning_content") or delta.get("reasoning"):
-            if isinstance(reasoning, str):
-                self._batch.reasoning(reasoning)
+        reasoning = delta.get("reasoning_content") or delta.get("reasoning")
+        if reasoning and isinstance(reasoning, str):
+            self._batch.reasoning(reasoning)
         if content := delta.get("content"):
             if isinstance(content, str):
                 self._batch.text(content)

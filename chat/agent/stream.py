@@ -218,14 +218,14 @@ class Translation:
 
     def _checkpoint(self, checkpoint: Mapping[str, Any]) -> list[events.Event]:
         self.checkpoint_id = checkpoint["config"]["configurable"]["checkpoint_id"]
-        self.current_step = next(iter(checkpoint["next"]), None)
-        out: list[events.Event] = []
         # A run's first checkpoint may still be on its way when it is seen. It holds no call of this run.
-        if checkpoint["metadata"].get("source") != "input":
-            answer = history.answer(checkpoint["values"].get("messages", []))
-            # Of parallel calls, the results of those that ended before their worker died wait outside the messages.
-            waiting = [message for task in checkpoint["tasks"] for message in _messages(task.get("result"))]
-            out += self._calls([*answer, *waiting], graph.TOOLS in checkpoint["next"])
+        if checkpoint["metadata"].get("source") == "input":
+            return []
+        self.current_step = next(iter(checkpoint["next"]), None)
+        answer = history.answer(checkpoint["values"].get("messages", []))
+        # Of parallel calls, the results of those that ended before their worker died wait outside the messages.
+        waiting = [message for task in checkpoint["tasks"] for message in _messages(task.get("result"))]
+        out = self._calls([*answer, *waiting], graph.TOOLS in checkpoint["next"])
         out.append(
             events.RunProgress(
                 status="running",

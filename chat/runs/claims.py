@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -87,7 +88,9 @@ def _lost_in_a_row(run: Run) -> int:
 
 def _give_up(thread: Thread, run: Run) -> None:
     text, reasoning = history.partial_text(rows.answer_of(run))
-    message = f"The work on this answer broke off {LOST_MAX} times in a row. Try again, or ask for it differently."
+    message = (
+        f"The work on this answer broke off {LOST_MAX} times in a row. Try again, or ask for it differently."
+    )
     error = objects.RunError(code="gave_up", message=message, retryable=True)
     rows.end(thread, run, Run.Status.FAILED, rows.Ending(text=text, reasoning=reasoning, error=error))
     rows.defer_next(thread)
@@ -173,8 +176,8 @@ def restart(claim: Claim, text: str, reasoning: str) -> None:
         rows.prune(run, last - 1)
 
 
-def note_tool_call(claim: Claim, call: objects.ToolCall, happened: events.Event) -> None:
-    """Keep a tool call as it now stands, with its event. Raises RunLost."""
+def note_tool_call(claim: Claim, call: objects.ToolCall, happened: Sequence[events.Event]) -> None:
+    """Keep a tool call as it now stands, with the events that say so. Raises RunLost."""
     with transaction.atomic():
         run = owned(claim)
         ToolCall.objects.update_or_create(
@@ -192,7 +195,7 @@ def note_tool_call(claim: Claim, call: objects.ToolCall, happened: events.Event)
                 "duration_ms": call.duration_ms,
             },
         )
-        log.record(claim.thread_id, [happened], run_id=run.id, fence=claim.fence)
+        log.record(claim.thread_id, happened, run_id=run.id, fence=claim.fence)
 
 
 def announce_image(claim: Claim, event: events.ImageReady) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from django.utils import timezone
@@ -23,6 +23,8 @@ class Ending:
     checkpoint_id: str = ""
     usage: dict[str, int] | None = None
     error: objects.RunError | None = None
+    told: Sequence[events.Event] = ()
+    """What is still to be told of it before its end."""
 
 
 def unfinished_of(thread: Thread) -> list[Run]:
@@ -88,7 +90,8 @@ def end(thread: Thread, run: Run, status: Run.Status, ending: Ending) -> None:
     answer = answer_of(run)
     calls = list(ToolCall.objects.filter(run=run))
     cut = _cut_short(calls, status)
-    happened: list[events.Event] = [events.ToolCallCompleted(tool_call=call.as_object()) for call in cut]
+    happened: list[events.Event] = [*ending.told]
+    happened += [events.ToolCallCompleted(tool_call=call.as_object()) for call in cut]
     answer.text = ending.text
     answer.reasoning = ending.reasoning
     answer.checkpoint_id = ending.checkpoint_id

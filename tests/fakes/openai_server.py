@@ -66,6 +66,11 @@ class FakeOpenAI:
         self._turns: deque[Json] = deque(maxlen=MAX_REQUESTS)
         self._connections: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
+        self.connections = 0
+        """How many connections were made so far."""
+        self.idle = asyncio.Event()
+        """Set while nobody is being answered."""
+        self._answering = 0
         self.requests: deque[Json] = deque(maxlen=MAX_REQUESTS)
         self.counts: Counter[str] = Counter()
 
@@ -107,6 +112,7 @@ class FakeOpenAI:
         self.counts.clear()
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
         task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
         self._connections.add(task)
         task.add_done_callback(self._connections.discard)
@@ -121,8 +127,15 @@ class FakeOpenAI:
                 body = b""
                 if length := int(headers.get("content-length", 0)):
                     body = await reader.readexactly(min(length, MAX_BODY_BYTES))
-                await self._route(writer, method, path.partition("?")[0], headers, body)
-                await writer.drain()
+                self._answering += 1
+                self.idle.clear()
+                try:
+                    await self._route(writer, method, path.partition("?")[0], headers, body)
+                    await writer.drain()
+                finally:
+                    self._answering -= 1
+                    if not self._answering:
+                        self.idle.set()
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.LimitOverrunError):
             pass  # the client is gone
         except Lost:

@@ -37,6 +37,16 @@ def any_site(request: pytest.FixtureRequest) -> Site:
 
 
 @pytest_asyncio.fixture(scope="session")
+async def strict_site(
+    migrated_template: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Site]:
+    """A site that speaks at once and has little patience: with who is silent, and with who does not read."""
+    env = {"HEARTBEAT_SECONDS": "1", "SLOW_CLIENT_SECONDS": "1", "DEMO_TOKENS_PER_SECOND": "0"}
+    async with running(migrated_template, tmp_path_factory.mktemp("strict"), "daphne", **env) as site:
+        yield site
+
+
+@pytest_asyncio.fixture(scope="session")
 async def openai() -> AsyncIterator[FakeOpenAI]:
     """A server that answers as OpenAI's does, by script; see `fake_site`."""
     async with FakeOpenAI() as server:

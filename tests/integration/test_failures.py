@@ -24,6 +24,10 @@ async def grace(fake_site: Site, openai: FakeOpenAI) -> Person:
     return await fake_site.person()
 
 
+SETTINGS = {"model_not_found": "CHAT_MODEL", "model_key_rejected": "OPENAI_API_KEY"}
+"""What a person would change, by the code."""
+
+
 @pytest.mark.parametrize(
     ("turn", "code", "retryable", "said"),
     [
@@ -36,6 +40,7 @@ async def grace(fake_site: Site, openai: FakeOpenAI) -> Person:
         ({"raw": ["this is no event stream"]}, "model_bad_answer", True, ""),
         ({"raw": ["data: {no json\n\n"]}, "model_bad_answer", True, ""),
         ({"status": 404, "times": 9}, "model_not_found", True, ""),
+        ({"status": 401, "times": 9}, "model_key_rejected", True, ""),
         (
             {"status": 400, "error": {"message": "too long", "code": "context_length_exceeded"}},
             "context_too_long",
@@ -57,7 +62,7 @@ async def test_a_failure_is_told_and_a_retry_goes_on(
         error = failed["error"]
         assert (error["code"], error["retryable"]) == (code, retryable)
         assert len(error["message"]) > 20
-        assert "Traceback" not in error["message"]
+        assert SETTINGS.get(code, "") in error["message"]
         assert failed["run"]["error"] == error == answer["error"]
         assert (answer["status"], answer["text"]) == ("failed", said)
         assert tab.state.shown() == (await grace.fresh(thread_id)).shown()  # the reason survives a reload
@@ -126,25 +131,13 @@ async def test_a_failed_run_of_a_thread_that_went_on_is_not_retried(grace: Perso
         assert asked[0]["roles"][-2:] == ["user", "user"]
 
 
-@pytest.mark.parametrize(
-    ("key", "model", "code", "names"),
-    [
-        ("wrong", "fake", "model_key_rejected", "OPENAI_API_KEY"),
-        ("sk-test", "missing", "model_not_found", "CHAT_MODEL"),
-        ("sk-test", "fake", "model_unreachable", "OPENAI_BASE_URL"),
-    ],
-)
-async def test_a_wrong_setting_is_named(
-    server: StartServer, database: Database, openai: FakeOpenAI, key: str, model: str, code: str, names: str
-) -> None:
-    base_url = f"http://127.0.0.1:{free_port()}/v1" if code == "model_unreachable" else openai.base_url
-    web = await server(OPENAI_API_KEY=key, OPENAI_BASE_URL=base_url, CHAT_MODEL=model)
+async def test_a_server_that_is_not_there_is_named(server: StartServer, database: Database) -> None:
+    web = await server(OPENAI_BASE_URL=f"http://127.0.0.1:{free_port()}/v1", CHAT_MODEL="fake")
     ada = new_person(database, web.url)
     async with await ada.ready(await ada.thread()) as tab:
         answer = await tab.hear("hello", seconds=20)
-        assert answer["error"]["code"] == code
-        assert names in answer["error"]["message"]
-        assert key not in answer["error"]["message"].replace("OPENAI_API_KEY", "")
+        assert answer["error"]["code"] == "model_unreachable"
+        assert "OPENAI_BASE_URL" in answer["error"]["message"]
 
 
 async def test_a_chat_with_reasoning_tools_and_a_picture_from_the_provider(
@@ -239,7 +232,7 @@ async def test_a_model_that_hangs_can_be_stopped(grace: Person, openai: FakeOpen
         openai.script({"text": "one two three", "after": 3, "then": "stall", "when": "hang"})
         ack = await tab.say("hang")
         await tab.until("assistant_delta")
-        await tab.holds(lambda state: state.texts[-1] == "one two")
+        await tab.holds(lambda state: state.said == "one two")
         async with asyncio.timeout(5):
             await tab.ask("stop")
             answer = await tab.answer_of(ack["run_id"])

@@ -12,9 +12,7 @@ from websockets.exceptions import InvalidStatus
 
 from chat import events, frames
 from tests.client import Person, Refused, open_tab
-from tests.conftest import StartServer
-from tests.services.databases import Database
-from tests.site import Site, cookies_of, new_person, signed_in
+from tests.site import Site, cookies_of, signed_in
 from tests.state import State
 
 PASSWORD = "correct horse battery"
@@ -261,10 +259,9 @@ async def test_a_text_of_the_longest_kind_is_taken_however_it_is_escaped(ada: Pe
 
 
 async def test_a_client_that_confirms_nothing_is_written_no_more_than_the_window_and_then_closed(
-    server: StartServer, database: Database
+    strict_site: Site,
 ) -> None:
-    web = await server(SLOW_CLIENT_SECONDS="1", DEMO_TOKENS_PER_SECOND="0")
-    ada = new_person(database, web.url)
+    ada = await strict_site.person()
     thread_id = await ada.thread()
     long = "say: " + "x" * 31_000
     async with await ada.ready(thread_id) as tab:
@@ -286,9 +283,8 @@ async def test_a_client_that_confirms_nothing_is_written_no_more_than_the_window
         assert fresh.state.path == watched.path[-len(fresh.state.path) :]
 
 
-async def test_a_silent_socket_is_pinged(server: StartServer, database: Database) -> None:
-    web = await server(HEARTBEAT_SECONDS="1")
-    ada = new_person(database, web.url)
+async def test_a_silent_socket_is_pinged(strict_site: Site) -> None:
+    ada = await strict_site.person()
     thread_id = await ada.thread()
     async with await ada.ready(thread_id) as tab:
         assert tab.frames[0]["heartbeat_seconds"] == 1

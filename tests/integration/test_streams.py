@@ -53,13 +53,13 @@ async def test_leaving_in_mid_answer_and_coming_back_ends_in_the_same_text(any_s
     async with await ada.ready(thread_id) as watching:
         leaving = await ada.ready(thread_id)
         ack = await watching.say("count to 200")
-        await leaving.holds(lambda state: bool(state.path) and " 20 " in state.texts[-1])
+        await leaving.holds(lambda state: " 20 " in state.said)
         leaving.vanish()
         await leaving.closed()
         state = leaving.state
-        assert text.startswith(state.texts[-1])
-        assert state.texts[-1] != text
-        await watching.holds(lambda watched: " 100 " in watched.texts[-1])
+        assert text.startswith(state.said)
+        assert state.said != text
+        await watching.holds(lambda watched: " 100 " in watched.said)
         async with await ada.ready(thread_id, after=state.seq, state=state) as back:
             assert "snapshot" not in [frame["type"] for frame in back.frames]
             await back.answer_of(ack["run_id"])
@@ -100,7 +100,7 @@ async def busy_thread(site: Site) -> tuple[Person, str, Tab]:
     await tab.hear("paint a red square boat in square format", seconds=30)
     stopped = await tab.say("count to 500")
     await tab.say("say: waiting")
-    await tab.holds(lambda state: " 9 " in state.texts[-1])
+    await tab.holds(lambda state: " 9 " in state.said)
     await tab.ask("stop", run_id=stopped["run_id"])
     await tab.hear("make the background navy")
     await tab.hear("what is my name?", parent_id=tab.state.path[1])
@@ -121,7 +121,7 @@ async def test_from_every_number_on_replay_and_watching_come_to_the_same(
     await check_every_number(ada, thread_id, tab, finished.seq)
     running = await tab.say("count to 1500")
     waiting = await tab.say("say: later")
-    await tab.holds(lambda state: " 20 " in state.texts[-1])
+    await tab.holds(lambda state: " 20 " in state.said)
     await check_every_number(ada, thread_id, tab, tab.state.seq)
     await tab.ask("stop", run_id=running["run_id"])
     assert (await tab.answer_of(waiting["run_id"]))["text"] == "later"

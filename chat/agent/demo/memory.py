@@ -84,7 +84,7 @@ def title(messages: Sequence[BaseMessage]) -> str:
         text,
         flags=re.IGNORECASE,
     )
-    words = re.split(r"[.!?:;\n]", text)[0].split()
+    words = re.sub(r",?\s+please$", "", re.split(r"[.!?:;\n]", text)[0]).split()
     short = " ".join(words[:6]).strip(" ,-*_#`\"'“”") or "A new conversation"
     return short[0].upper() + short[1:60]
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from langchain_core.runnables import Runnable
     from langchain_core.tools import BaseTool
 
-    from chat.agent.demo.replies import Reply
+    from chat.agent.demo.request import Reply
 
 NAME = "demo"
 _TOKEN = re.compile(r"\s*\S{1,8}|\s+")

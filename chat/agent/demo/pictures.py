@@ -62,7 +62,9 @@ def paint(request: Request) -> Reply | None:
     if re.match(r"(?:can|could|do) you (?:paint|draw)\s*\?", request.memory.said[-1], re.IGNORECASE):
         return Reply(prose.ABILITIES)
     clauses = re.split(
-        r"[.;!]\s+|\n+|,? and then |, then |,? and (?=(?:paint|draw|sketch)\b)", request.text, flags=re.IGNORECASE
+        r"[.;!]\s+|\n+|,? and then |, then |,? and (?=(?:paint|draw|sketch)\b)",
+        request.text,
+        flags=re.IGNORECASE,
     )
     subjects = [_subject(polite(clause)) for clause in clauses]
     prompts = [subject or ANY_PICTURE for subject in subjects if subject is not None]
@@ -74,7 +76,7 @@ def _asks_for_last_picture(request: Request) -> bool:
         request.find(pattern)
         for pattern in (
             rf"\b(?:use|show|put|set|take|restore|bring)\b.*\b{_LAST}\b.*\b(?:as|back|behind|for)\b",
-            r"\b(?:use|show|restore)\b (?:the |that |your )?(?:last|latest|previous|newest) (?:picture|image|painting)\b",
+            rf"\b(?:use|show|restore)\b (?:the |that |your )?(?:last|latest|previous|newest) {_PICTURE}\b",
             rf"\bbackground\b.*\bto {_LAST}\b",
             r"\bmake (?:it|that|this) (?:the|my|a) background\b",
         )
@@ -97,7 +99,9 @@ def _colour(request: Request) -> Reply | None:
     )
     before = request.find(rf"\b(?:a|an|the)? ?([\w# ]+?) {_PAGE}\b")
     named = after or before
-    phrase = re.sub(r"^(?:make|set|give|me|us|i want|use|change|it)\s+", "", named[1].strip(" .!?") if named else "")
+    phrase = re.sub(
+        r"^(?:make|set|give|me|us|i want|use|change|it)\s+", "", named[1].strip(" .!?") if named else ""
+    )
     if value := colour(phrase):
         return _set(request, "I change the colour of the background.", kind="color", value=value)
     if after and len(phrase.split()) > 1:
@@ -121,7 +125,9 @@ def _subject(clause: str) -> str | None:
     ):
         if found := re.match(pattern, clause, re.IGNORECASE | re.DOTALL):
             subject = re.sub(r"\s+", " ", found[1] or "").strip(" .!?,:")
-            return None if re.match(rf"(?:the|my|our) (?:{_PAGE}|page)\b", subject, re.IGNORECASE) else subject
+            return (
+                None if re.match(rf"(?:the|my|our) (?:{_PAGE}|page)\b", subject, re.IGNORECASE) else subject
+            )
     return None
 
 
@@ -149,7 +155,8 @@ def _arguments(prompt: str) -> dict[str, Any]:
 
 _AS = r",? ?\b(?:in|as an?)? ?"
 _SIZES = {
-    "portrait": _AS + r"(?:portrait (?:format|orientation|size)|a? ?(?:tall|vertical|upright) format|for my phone)\b",
+    "portrait": _AS
+    + r"(?:portrait (?:format|orientation|size)|a? ?(?:tall|vertical|upright) format|for my phone)\b",
     "landscape": _AS + r"(?:landscape (?:format|orientation|size)|a? ?(?:wide|horizontal) format)\b",
     "square": _AS + r"(?:an? )?square(?: format)?$",
 }

@@ -211,8 +211,10 @@ def long_answer() -> str:
     """About 700 words of Markdown with a bit of everything."""
     parts = [
         "# How this conversation works",
-        "You asked for something long, so here is what I know best: the application you are looking at. The text is "
-        "prepared, since I am the demo model and cannot write a new one.",
+        (
+            "You asked for something long, so here is what I know best: the application you are looking at. "
+            "The text is prepared, since I am the demo model and cannot write a new one."
+        ),
         *TOPICS.values(),
         "## In short",
         _SUMMARY,

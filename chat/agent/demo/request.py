@@ -41,7 +41,8 @@ class Request:
 def polite(text: str) -> str:
     """A request without the politeness around it, so that "could you please paint" is "paint"."""
     opening = (
-        r"^\s*(?:(?:please|now|ok(?:ay)?|well|so|hey|hello|hi|and|then|great|thanks|thank you|nice|cool|yes)\b[\s,.!:]+|"
+        r"^\s*(?:"
+        r"(?:please|now|ok(?:ay)?|well|so|hey|hello|hi|and|then|great|thanks|thank you|nice|cool|yes)\b[\s,.!:]+|"
         r"(?:can|could|would|will) you(?: please)?\s+|(?:i(?:'d| would) like|i want) you to\s+|let(?:'|’)?s\s+)+"
     )
     stripped = re.sub(opening, "", text, flags=re.IGNORECASE)

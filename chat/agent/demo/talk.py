@@ -8,6 +8,8 @@ from chat.agent.demo.request import Reply, Request
 
 MAX_COUNT = 2_000
 
+_SAID = r"(?:ask|asked|say|said|write|wrote)"
+
 
 def repeat(request: Request) -> Reply | None:
     found = request.find(r"^(?:say|repeat(?: after me)?|echo)(?: exactly)?\s*:\s*(.+)$")
@@ -33,13 +35,13 @@ def recall(request: Request) -> Reply | None:
             f"Your name is **{name}**." if name else "You have not told me your name in this conversation."
         )
     if request.find(
-        r"\bwhat (?:did|have) (?:i|we) (?:ask|asked|say|said|write|wrote)[\w ]*\bfirst\b|\bmy first (?:question|message)\b"
+        rf"\bwhat (?:did|have) (?:i|we) {_SAID}[\w ]*\bfirst\b|\bmy first (?:question|message)\b"
     ):
         return Reply(
             f"The first thing you wrote was: “{memory.said[0]}”" if memory.said[1:] else "This is the first."
         )
     if request.find(
-        r"\bwhat (?:did|have) i (?:just )?(?:ask|asked|say|said|write|wrote)\b|\bmy (?:last|previous) (?:question|message)\b"
+        rf"\bwhat (?:did|have) i (?:just )?{_SAID}\b|\bmy (?:last|previous) (?:question|message)\b"
     ):
         return Reply(
             f"Before this you wrote: “{memory.said[-2]}”" if memory.said[1:] else "Nothing before this."
@@ -105,7 +107,8 @@ def introduce(request: Request) -> Reply | None:
     if request.find(r"\bwhat (?:can|could|do) you (?:do|know)\b|\bhelp\b|\bwhat are you able\b"):
         return Reply(prose.ABILITIES)
     if request.find(
-        r"\b(?:who|what) are you\b|\byour name\b|\bwhat (?:model|llm)\b|\bwhich (?:model|llm)\b|\b(?:are you|is this) .*"
+        r"\b(?:who|what) are you\b|\byour name\b|\b(?:what|which) (?:model|llm)\b|"
+        r"\b(?:are you|is this) .*"
         r"\b(?:real|ai|gpt|chatgpt|human|bot|model|claude|intelligent|demo)\b|\byou a (?:real|language)\b"
     ):
         return Reply(prose.ABOUT_ME)

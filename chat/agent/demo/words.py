@@ -71,8 +71,9 @@ _TIME_WORDS = {"day": "at noon", "daytime": "at noon", "dark": "at night", "nigh
     part: f"in the {part}" for part in ("morning", "evening", "afternoon")
 }
 _WEATHER = {
-    "rain": "in the rain", "rainy": "in the rain", "raining": "in the rain", "snow": "in the snow", "snowy": "in the snow",
-    "snowing": "in the snow", "fog": "in the fog", "foggy": "in the fog", "mist": "in the mist", "misty": "in the mist",
+    "rain": "in the rain", "rainy": "in the rain", "raining": "in the rain",
+    "snow": "in the snow", "snowy": "in the snow", "snowing": "in the snow",
+    "fog": "in the fog", "foggy": "in the fog", "mist": "in the mist", "misty": "in the mist",
     "storm": "in a storm", "stormy": "in a storm", "cloudy": "under clouds", "sunny": "in bright sunshine",
     "winter": "in winter", "summer": "in summer", "spring": "in spring", "autumn": "in autumn", "fall": "in autumn",
 }  # fmt: skip

@@ -1,0 +1,98 @@
+"""The pictures in docs/img, made by the application itself: `make shots`. Not collected by an ordinary test run."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from PIL import Image
+from playwright.async_api import expect
+
+from tests.browser.conftest import OpenDevice
+from tests.client import Person
+from tests.site import Site
+
+if TYPE_CHECKING:
+    from tests.browser.pages import Tab
+
+IMAGES = Path(__file__).resolve().parents[2] / "docs" / "img"
+BYTES_MAX = 400 * 1024
+
+EARLIER = [
+    ("a lighthouse in a storm at night", "Lighthouse in a storm", 0),
+    ("a quiet harbour at dawn, fog", "Poster for the harbour fair", 0),
+    ("a birch forest in winter snow", "Winter forest, three variations", 1),
+    ("mountains over a lake on a clear morning", "Naming the new studio", 1),
+    ("a sailing boat on a calm sea at noon", "Tiles for the kitchen wall", 4),
+    ("desert dunes under a starry sky", "What Postgres advisory locks are for", 4),
+    ("a field of poppies in summer", "Explain the transit map", 6),
+]
+
+
+async def test_the_pictures_of_the_documentation(site: Site, device: OpenDevice) -> None:
+    ada = await person_with_a_past(site)
+    desk = await device(site, ada)
+    tab = await desk.open()
+    await shoot(tab, "thread-empty")
+    await tab.say("Paint a red fox at sunset")
+    card = tab.cards.first
+    await expect(card.locator("img.preview")).to_be_attached()
+    await shoot(tab, "thread-streaming")
+    thread_id = await tab.is_in_a_thread()
+    await tab.is_done()
+    await tab.has_background()
+    await expect(tab.title).to_have_text("A red fox at sunset")
+    await shoot(tab, "thread")
+    for name, options in {
+        "thread-dark": {"color_scheme": "dark"},
+        "thread-phone": {"phone": True},
+        "thread-phone-dark": {"phone": True, "color_scheme": "dark"},
+    }.items():
+        other = await device(site, ada, **options)
+        await shoot(await other.open(thread_id), name)
+        await shoot(await other.open(), name.replace("thread", "thread-empty"))
+        if "phone" in name and "dark" not in name:
+            await shoot(await other.new_tab("/images/"), "gallery-phone")
+    await shoot(await desk.new_tab("/images/"), "gallery")
+    site.database.query("UPDATE auth_user SET is_staff = true, is_superuser = true WHERE id = %s", ada.id)
+    await shoot(await desk.new_tab("/admin/chat/image/"), "admin-gallery")
+    await shoot(await desk.new_tab("/admin/"), "admin")
+    stranger = await device(site, None)
+    await shoot(await stranger.new_tab("/login/"), "sign-in")
+
+
+async def person_with_a_past(site: Site) -> Person:
+    """Somebody whose threads of the last week have pictures and titles."""
+    ada = await site.person()
+    site.database.query("UPDATE auth_user SET username = 'ada' WHERE id = %s", ada.id)
+    for prompt, title, days in EARLIER:
+        thread_id = await ada.thread()
+        async with await ada.ready(thread_id) as tab:
+            await tab.hear(f"paint {prompt}", seconds=30)
+        await ada.settled(thread_id)
+        site.database.query(
+            "UPDATE chat_thread SET title = %s, created_at = created_at - %s * interval '1 day',"
+            " updated_at = updated_at - %s * interval '1 day' WHERE id = %s",
+            title,
+            days,
+            days,
+            thread_id,
+        )
+    return ada
+
+
+async def shoot(tab: Tab, name: str) -> None:
+    """Take the picture once the page is still, and keep it small."""
+    await tab.page.wait_for_load_state("networkidle")
+    await tab.is_still()
+    path = IMAGES / f"{name}.png"
+    Image.open(io.BytesIO(await tab.page.screenshot())).convert("RGB").quantize(
+        256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.FLOYDSTEINBERG
+    ).save(path, optimize=True)
+    assert path.stat().st_size <= BYTES_MAX, f"{path.name} has {path.stat().st_size // 1024} KB"
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__, "-q"]))

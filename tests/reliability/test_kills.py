@@ -1,0 +1,188 @@
+"""Workers and web processes killed at every named place: the run ends by itself, everything is there once."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import uuid
+from dataclasses import dataclass
+
+import pytest
+
+from tests.client import Person
+from tests.conftest import StartServer, StartWorker
+from tests.reliability.conftest import StartDoomed
+from tests.reliability.watching import Watcher, agree, percentile, until
+from tests.services.databases import Database
+from tests.soak.figures import report
+
+TEXT = (
+    "claim-before",
+    "claim-after",
+    "token",
+    "token@4",
+    "append-before@2",
+    "append-after@3",
+    "checkpoint-before",
+    "checkpoint-after@2",
+    "complete-before",
+    "complete-after",
+    "prune-before",
+    "title-before",
+    "title-after",
+    "restart-before",
+    "restart-after",
+    "rescue-in@3",
+)
+PAINT = (
+    "checkpoint-before@3",
+    "call-before",
+    "call-after",
+    "tool-start",
+    "tool-middle",
+    "effect-before",
+    "effect-files",
+    "effect-after",
+    "image-before",
+    "image-after",
+    "result-before",
+    "result-after",
+    "noted-before",
+    "noted-after",
+)
+PICTURE = "a small red fox in square format"
+
+
+@dataclass
+class Turn:
+    """One message and what became of it."""
+
+    watcher: Watcher
+    message_id: str
+    run_id: str
+
+
+@pytest.mark.parametrize(
+    ("specs", "said"),
+    [(TEXT, "count to 60"), (PAINT, f"paint {PICTURE}")],
+    ids=["in a text", "in a painting"],
+)
+async def test_a_run_outlives_a_worker_that_is_killed_at_any_place(
+    specs: tuple[str, ...],
+    said: str,
+    server: StartServer,
+    worker: StartWorker,
+    doomed: StartDoomed,
+    redis_url: str,
+    database: Database,
+    ada: Person,
+) -> None:
+    env = {"REDIS_URL": redis_url, "CHAT_WORKER": "external", "DEMO_TOKENS_PER_SECOND": "100"}
+    web = await server("uvicorn", **env)
+    workers = doomed("worker", *specs, CHAT_CONCURRENCY="1", **env)
+    await workers.forked()
+    person = ada.at(web.url)
+
+    async def turn() -> Turn:
+        watcher = await Watcher(person, await person.thread()).connect()
+        assert watcher.tab
+        ack = await watcher.tab.say(said)
+        return Turn(watcher, ack["message_id"], ack["run_id"])
+
+    turns = [await turn() for _ in specs]
+    # Whoever comes to a place only when it takes over, or when an answer is whole, comes to it while the others die.
+    rest = workers.specs
+    await workers.acted(*(spec for spec in rest if not spec.startswith(("restart", "title", "rescue"))))
+    rescuer = await worker(**env)
+    await asyncio.gather(*(one.watcher.state_of(one.run_id, seconds=60) for one in turns))
+    assert rescuer.alive
+
+    killed = workers.hits()
+    expected = None
+    for one in turns:
+        run = one.watcher.tab.state.runs[one.run_id]  # type: ignore[union-attr]
+        assert run["status"] == "completed", run
+        await agree([one.watcher], person)
+        answer = one.watcher.tab.state.last  # type: ignore[union-attr]
+        expected = expected or answer["text"]
+        assert answer["text"] == expected
+        told = [event["type"] for event in one.watcher.events]
+        calls = answer["tool_calls"]
+        assert len(calls) == told.count("tool_call_started") == (said.startswith("paint"))
+        assert told.count("tool_call_completed") == told.count("image_ready") == len(calls)
+        assert told.count("message_completed") == told.count("run_completed") == 1
+        for id_ in (one.message_id, answer["id"]):
+            assert database.query("SELECT count(*) FROM chat_message WHERE id = %s", uuid.UUID(id_)) == [(1,)]
+        assert database.query("SELECT count(*) FROM chat_image WHERE run_id = %s", uuid.UUID(one.run_id)) == [
+            (len(calls),)
+        ]
+    waits = takeovers(database, workers.pids(), killed)
+    assert len(killed) >= len(specs) - 3, set(specs) - set(killed)
+    assert max(waits) < 10, waits
+    await until(lambda: untitled(database) == 0, "titles", seconds=30)
+    assert stuck(database) == 0
+    report(
+        "kills of workers",
+        survived=len(killed),
+        takeover_p50_seconds=percentile(waits, 0.5),
+        takeover_p99_seconds=percentile(waits, 0.99),
+    )
+
+
+def takeovers(database: Database, pids: dict[int, str], killed: dict[str, float]) -> list[float]:
+    """How long after each death the run was at work again."""
+    waits = []
+    for (attempts,) in database.query("SELECT attempts FROM chat_run"):
+        for lost, again in zip(attempts, attempts[1:], strict=False):
+            spec = pids.get(int(lost["worker"].rsplit(":", 1)[1]))
+            if spec in killed:
+                from datetime import datetime
+
+                waits.append(datetime.fromisoformat(again["started_at"]).timestamp() - killed[spec])
+    return waits
+
+
+def stuck(database: Database) -> int:
+    ((count,),) = database.query(
+        "SELECT count(*) FROM chat_run WHERE status IN ('queued', 'running', 'interrupted')"
+    )
+    return int(count)
+
+
+def untitled(database: Database) -> int:
+    ((count,),) = database.query("SELECT count(*) FROM chat_thread WHERE title = ''")
+    return int(count)
+
+
+@pytest.mark.parametrize("kind", ["daphne", "uvicorn"])
+@pytest.mark.parametrize("place", ["ack-before-commit", "ack-before", "ack-after"])
+async def test_a_command_is_honoured_once_though_its_web_process_is_killed_around_the_ack(
+    kind: str,
+    place: str,
+    server: StartServer,
+    doomed: StartDoomed,
+    redis_url: str,
+    database: Database,
+    ada: Person,
+) -> None:
+    dying = doomed(kind, place, REDIS_URL=redis_url, CHAT_WORKER="inline")
+    other = await server("uvicorn", REDIS_URL=redis_url)
+    person = ada.at(other.url)
+    watcher = await Watcher(person, await person.thread()).connect()
+    await dying.forked()
+    sender = await Watcher(ada.at(dying.url), watcher.thread_id).connect(seconds=30)
+    assert sender.tab
+    id_ = str(uuid.uuid4())
+    await sender.tab.write({"type": "send_message", "id": id_, "text": "say: once"})
+    await dying.acted(place)
+    await sender.tab.closed() if sender.tab.close_code is None else None
+    assert [frame["type"] for frame in sender.frames].count("ack") == (place == "ack-after")
+    assert dying._running().wait() == -signal.SIGKILL
+    await sender.connect(person)
+    assert sender.tab
+    ack = await sender.tab.ask("send_message", id=id_, text="say: once")
+    await watcher.state_of(ack["run_id"], seconds=20)
+    await agree([watcher, sender], person)
+    assert watcher.tab
+    assert watcher.tab.state.texts == ["say: once", "once"]
+    assert database.query("SELECT count(*) FROM chat_run") == [(1,)]
