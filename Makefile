@@ -10,7 +10,7 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generat
 	--no-emit-find-links --custom-compile-command "make lock" $(UPGRADE)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format lock clean
+.PHONY: help run test lint format bench bench-quick lock clean
 
 help:  ## Say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -35,15 +35,22 @@ format: .venv/.dev  ## Format the Python code
 	$(PYTHON) -m ruff check --fix
 	$(PYTHON) -m ruff format
 
+bench: .venv/.dev node_modules/.runtime var/bench-venv/.installed  ## Measure it beside others, into docs/ (30 minutes; a quiet machine)
+	$(PYTHON) -m benchmarks
+
+bench-quick: .venv/.dev node_modules/.runtime var/bench-venv/.installed  ## Measure it coarsely (3 minutes)
+	$(PYTHON) -m benchmarks --quick
+
 lock: .venv/.uv  ## Resolve the dependencies anew; UPGRADE=--upgrade takes the newest
 	$(COMPILE) pyproject.toml --extra uvicorn --output-file requirements.txt
 	$(COMPILE) --group node --output-file requirements-node.txt
 	$(COMPILE) pyproject.toml --extra uvicorn --group dev --output-file requirements-dev.txt
+	$(COMPILE) benchmarks/baselines/requirements.in --constraint requirements.txt --output-file requirements-bench.txt
 	$(MAKE) .venv/.npm
 	npm install --package-lock-only
 
 clean:  ## Remove what was installed and built; var/ with the database and the pictures stays
-	rm -rf .venv node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv var/bench-venv node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 # Files that say what has been installed; each is as new as what it was installed from.
 
@@ -76,3 +83,10 @@ node_modules/.dev: package.json package-lock.json .npmrc | .venv/.dev
 	@echo "Installing the browser's libraries, with those for development."
 	@npm ci --loglevel=error >/dev/null
 	@touch $@ node_modules/.runtime
+
+# The applications that the benchmark compares with; nothing of theirs comes into .venv.
+var/bench-venv/.installed: requirements-bench.txt | .venv/.uv
+	@echo "Installing the applications to compare with."
+	@$(UV) venv --quiet --clear --python $(PYTHON) var/bench-venv
+	@$(UV) pip install --quiet --python var/bench-venv/bin/python --require-hashes --compile-bytecode -r $<
+	@touch $@

@@ -1,4 +1,4 @@
-"""`python -m benchmarks [--quick] [--only FAMILY ...]`: measure, print a table, write docs/benchmark.json and .svg."""
+"""`python -m benchmarks [--quick] [--only FAMILY ...]`: measure, print a table, write it as JSON and as a plot."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from benchmarks.servers import (
     BACKDROP_DAPHNE,
     BASELINE_PYTHON,
     CHAINLIT,
+    DATA,
     OURS,
     ROOT,
     TUTORIAL,
@@ -58,8 +59,9 @@ def main() -> int:
     )
     parser.add_argument("--quick", action="store_true", help="a coarse look in less than three minutes")
     parser.add_argument("--only", nargs="+", choices=FAMILIES, default=list(FAMILIES), metavar="FAMILY")
-    parser.add_argument("--into", type=Path, default=ROOT / "docs", help="where the JSON and the plot go")
+    parser.add_argument("--into", type=Path, help="where JSON and plot go: docs/, or with --quick var/bench/")
     options = parser.parse_args()
+    into = options.into or (DATA if options.quick else ROOT / "docs")
     machine.keep_off_the_server_core()
     if machine.load() > 1:
         print(
@@ -70,8 +72,8 @@ def main() -> int:
     print(report.table())
     for note in report.notes:
         print(f"\n{note}")
-    options.into.mkdir(parents=True, exist_ok=True)
-    report.write(options.into)
+    into.mkdir(parents=True, exist_ok=True)
+    report.write(into)
     for fault in report.faults:
         print(f"FAULT  {fault}")
     return 1 if report.faults else 0

@@ -32,6 +32,7 @@ class WebSocket(asyncio.Protocol):
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.closed: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._code = 1006
+        self._reading = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's are none of asyncio's classes
@@ -56,7 +57,13 @@ class WebSocket(asyncio.Protocol):
                 return
             del self._buffer[: end + 4]
             self.opened.set_result(None)
-        self._read_frames()
+        if self._reading:
+            self._read_frames()
+
+    def begin(self) -> None:
+        """Hand frames on from the loop's next turn on: whoever opened the socket then knows it."""
+        self._reading = True
+        asyncio.get_running_loop().call_soon(self._read_frames)
 
     def _read_frames(self) -> None:
         buffer = self._buffer
@@ -125,4 +132,5 @@ async def connect(
     loop = asyncio.get_running_loop()
     _, socket = await loop.create_connection(lambda: WebSocket(head, hear), "127.0.0.1", port)
     await socket.opened
+    socket.begin()
     return socket

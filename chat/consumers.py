@@ -47,7 +47,7 @@ SLOW_CLIENT_SECONDS: int = settings.SLOW_CLIENT_SECONDS
 BAD_FRAMES_MAX = 20
 REFUSED_MAX = 100
 """After so many commands in a row that came too fast, the socket is closed."""
-COMMANDS_WAITING_MAX = 64
+COMMANDS_WAITING_MAX = 256
 SEND_SECONDS = 60.0
 
 

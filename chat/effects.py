@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from django.db import transaction
 from django.urls import reverse
+from django.utils import timezone
 
 from chat import images, objects, runs, threads
 from chat.agent.context import BackgroundChoice
 from chat.db import in_thread
 from chat.errors import ChatError, Unavailable
-from chat.models import Image, Thread
+from chat.models import Image, Thread, ToolCall
 
 if TYPE_CHECKING:
     from chat.agent.painter import Picture
@@ -28,6 +29,9 @@ class RunEffects:
 
     async def find_image(self, tool_call_id: str) -> objects.Image | None:
         return await in_thread(self._find_image, tool_call_id)
+
+    async def begin(self, tool_call_id: str, name: str) -> bool:
+        return await in_thread(self._begin, tool_call_id, name)
 
     async def save_image(
         self, tool_call_id: str, prompt: str, picture: Picture, as_background: bool
@@ -53,6 +57,18 @@ class RunEffects:
     def _find_image(self, tool_call_id: str) -> objects.Image | None:
         found = Image.objects.filter(run_id=self._claim.run_id, tool_call_id=tool_call_id).first()
         return found.as_object() if found is not None else None
+
+    def _begin(self, tool_call_id: str, name: str) -> bool:
+        with transaction.atomic():
+            run = runs.owned(self._claim)
+            call, _ = ToolCall.objects.get_or_create(
+                run=run,
+                tool_call_id=tool_call_id,
+                defaults={"message_id": self._claim.answer_id, "name": name, "started_at": timezone.now()},
+            )
+            begun_before, call.begun = call.begun, True
+            call.save(update_fields=["begun"])
+            return begun_before
 
     def _save_image(
         self, tool_call_id: str, prompt: str, encoded: images.Encoded, as_background: bool

@@ -220,7 +220,10 @@ class Run(models.Model):
 
 
 class ToolCall(models.Model):
-    """One call of a tool within a run; `tool_call_id` is the model's own id for it."""
+    """One call of a tool within a run; `tool_call_id` is the model's own id for it.
+
+    `begun` says that somebody outside was asked to do something: done again, that is not done in silence.
+    """
 
     owner_path = "run__thread__owner"
 
@@ -243,6 +246,7 @@ class ToolCall(models.Model):
     text_offset = models.PositiveIntegerField(default=0)
     started_at = models.DateTimeField()
     duration_ms = models.PositiveIntegerField(null=True)
+    begun = models.BooleanField(default=False, editable=False)
 
     objects = OwnedQuerySet.as_manager()
 

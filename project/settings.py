@@ -262,6 +262,6 @@ LOGGING = {
     "loggers": {
         "chat": {"level": LOG_LEVEL},
         "project": {"level": LOG_LEVEL},
-        "uvicorn.access": {"level": "INFO", "filters": ["without_queries"]},
+        "uvicorn.access": {"level": "INFO", "filters": ["without_queries"], "propagate": True},
     },
 }

@@ -23,6 +23,12 @@ class Effects(Protocol):
     async def find_image(self, tool_call_id: str) -> objects.Image | None:
         """The picture that this tool call has made already, in whichever attempt."""
 
+    async def begin(self, tool_call_id: str, name: str) -> bool:
+        """Notes that this call is about to do something outside that cannot be taken back.
+
+        True where an earlier attempt noted it too: what became of that is unknown.
+        """
+
     async def save_image(
         self, tool_call_id: str, prompt: str, picture: Picture, as_background: bool
     ) -> objects.Image:

@@ -4,23 +4,26 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('chat', '0001_initial'),
+        ("chat", "0001_initial"),
     ]
 
     operations = [
         migrations.RemoveIndex(
-            model_name='run',
-            name='run_unfinished',
+            model_name="run",
+            name="run_unfinished",
         ),
         migrations.AddField(
-            model_name='run',
-            name='queued_seq',
+            model_name="run",
+            name="queued_seq",
             field=models.BigIntegerField(default=0),
         ),
         migrations.AddIndex(
-            model_name='run',
-            index=models.Index(condition=models.Q(('status__in', ['queued', 'running', 'interrupted'])), fields=['thread', 'queued_seq'], name='run_unfinished'),
+            model_name="run",
+            index=models.Index(
+                condition=models.Q(("status__in", ["queued", "running", "interrupted"])),
+                fields=["thread", "queued_seq"],
+                name="run_unfinished",
+            ),
         ),
     ]

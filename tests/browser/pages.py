@@ -75,7 +75,7 @@ class Tab:
         self.send = page.locator("[data-ref=send]")
         self.stop = page.locator("chat-composer [data-ref=stop]")
         self.hint = page.locator(".hint")
-        self.title = page.locator("thread-view [data-ref=title]")
+        self.title = page.locator("thread-view .bar [data-ref=title]")
         self.questions = page.locator("chat-message[data-role=user]")
         self.answers = page.locator("chat-message[data-role=assistant]")
         self.answer = self.answers.last

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,9 +38,10 @@ async def test_the_pictures_of_the_documentation(site: Site, device: OpenDevice)
     tab = await desk.open()
     await shoot(tab, "thread-empty")
     await tab.say("Paint a red fox at sunset")
-    card = tab.cards.first
-    await expect(card.locator("img.preview")).to_be_attached()
-    await shoot(tab, "thread-streaming")
+    await expect(tab.cards.locator("img.preview").first).to_be_attached()
+    site.web.send_signal(signal.SIGSTOP)  # holds the run where it is
+    await shoot(tab, "thread-streaming", loading=False)
+    site.web.send_signal(signal.SIGCONT)
     thread_id = await tab.is_in_a_thread()
     await tab.is_done()
     await tab.has_background()
@@ -83,9 +85,10 @@ async def person_with_a_past(site: Site) -> Person:
     return ada
 
 
-async def shoot(tab: Tab, name: str) -> None:
-    """Take the picture once the page is still, and keep it small."""
-    await tab.page.wait_for_load_state("networkidle")
+async def shoot(tab: Tab, name: str, *, loading: bool = True) -> None:
+    """Take the picture once the page has loaded and is still, and keep it small."""
+    if loading:
+        await tab.page.wait_for_load_state("networkidle")
     await tab.is_still()
     path = IMAGES / f"{name}.png"
     Image.open(io.BytesIO(await tab.page.screenshot())).convert("RGB").quantize(

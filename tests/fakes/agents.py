@@ -91,6 +91,13 @@ class World:
         self.previews: list[bytes] = []
         self.background: BackgroundChoice | None = None
         self.lost = False
+        self.begun: set[str] = set()
+
+    async def begin(self, tool_call_id: str, name: str) -> bool:
+        self._fence()
+        before = tool_call_id in self.begun
+        self.begun.add(tool_call_id)
+        return before
 
     async def find_image(self, tool_call_id: str) -> objects.Image | None:
         self._fence()
@@ -147,7 +154,8 @@ def image(image_id: str, tool_call_id: str, prompt: str, picture: Picture) -> ob
 class ScriptedPainter:
     """A painter of two steps, which can be made to wait for `go_on` after the first, or to fail."""
 
-    def __init__(self, failure: Exception | None = None) -> None:
+    def __init__(self, failure: Exception | None = None, *, external: bool = False) -> None:
+        self.external = external
         self.failure = failure
         self.painted: list[tuple[str, int]] = []
         self.begun = asyncio.Event()

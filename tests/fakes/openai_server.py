@@ -22,7 +22,7 @@ the last user message decides (see `replies.py`). Its fields, all optional:
 - `on`: "chat" (default) or "images"; `when`: text that the last user message or prompt must contain;
   `times`: how many requests it answers (1; null = all)
 - `text`, `reasoning`, `refusal`, `tool_calls [{name, arguments, id?}]`, `finish_reason`, `usage`, `model`
-- `pace`: tokens a second (0 = at once), `first_token_seconds`
+- `pace`: tokens a second (0 = at once), `headers_seconds` and `first_token_seconds`: silence before each
 - `status`, `headers`, `error`: an error before the stream
 - `after`: after so many chunks, `then`: "cut" (connection lost), "stall" (silence), "end" (clean end, nothing
   more) or "error" (an error chunk)
@@ -240,6 +240,7 @@ def _refused(writer: asyncio.StreamWriter, headers: dict[str, str], data: Json, 
 
 
 async def _stream(writer: asyncio.StreamWriter, turn: Json, events: Iterator[bytes]) -> None:
+    await asyncio.sleep(turn.get("headers_seconds", 0))
     writer.write(
         b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
         b"cache-control: no-cache\r\ntransfer-encoding: chunked\r\n\r\n"

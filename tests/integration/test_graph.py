@@ -21,8 +21,9 @@ from chat import events
 from chat.agent import checkpoints, middleware
 from chat.agent.painter.base import PaintError
 from chat.agent.resume import Turn
+from chat.agent.tools.generate_image import REPEATED
 from chat.errors import RunLost
-from tests.fakes.agents import Reply, ScriptedModel, ScriptedPainter, call, chunks, context
+from tests.fakes.agents import Reply, ScriptedModel, ScriptedPainter, World, call, chunks, context
 from tests.fakes.checkpointed import Attempt, Thread, checkpoint_database, outline
 
 DEADLINE_SECONDS = 20
@@ -97,6 +98,24 @@ async def test_painting_is_seen_as_call_progress_picture_and_answer(thread: Thre
     assert attempt.translation.text == "I will paint.\n\nDone."
     assert thread.world.background == {"kind": "image", "image_id": ready.image.id}
     assert [len(thread.world.previews), len(painter.painted)] == [1, 1]
+
+
+async def test_an_outside_painter_is_not_asked_again_in_silence(thread: Thread) -> None:
+    """An attempt that died between the asking and the answer: nobody knows whether it was painted, and charged."""
+
+    class BrokenOff(World):
+        async def begin(self, tool_call_id: str, name: str) -> bool:
+            await super().begin(tool_call_id, name)
+            return await super().begin(tool_call_id, name)
+
+    again = await thread.say("paint", run_context=context(BrokenOff(), ScriptedPainter(external=True)))
+    said = [event.text for event in again.seen if isinstance(event, events.ToolCallProgress)]
+    done = next(event for event in again.seen if isinstance(event, events.ToolCallCompleted))
+    assert said[0] == REPEATED
+    assert REPEATED in (done.tool_call.result or "")
+
+    once = await thread.say("paint", run_context=context(thread.world, ScriptedPainter(external=True)))
+    assert REPEATED not in [event.text for event in once.seen if isinstance(event, events.ToolCallProgress)]
 
 
 async def test_a_painter_s_failure_is_a_failed_call_that_the_model_hears_of(thread: Thread) -> None:

@@ -23,7 +23,22 @@ from django.test import Client
 from django.utils import timezone
 from procrastinate.contrib.django import app
 
-from chat import accounts, commands, events, housekeeping, images, log, runs, tasks, threads
+from chat import (
+    accounts,
+    commands,
+    events,
+    feed,
+    frames,
+    groups,
+    housekeeping,
+    images,
+    log,
+    opening,
+    runs,
+    tasks,
+    threads,
+)
+from chat.db import in_thread
 from chat.errors import Conflict
 from chat.models import Event, HonouredCommand, Image, Message, Run, Thread, Token
 from tests.conftest import StartServer
@@ -104,6 +119,17 @@ def test_the_log_of_a_thread_that_was_left_alone_is_let_go(ada: User) -> None:
     assert left.kept_seq == left.last_seq == 3
     with transaction.atomic():  # and its numbers go on
         assert log.record(left.id, [events.ThreadUpdated(thread=left.as_object())]) == 4
+
+
+async def test_who_reads_a_log_while_it_is_let_go_gets_a_snapshot(ada: User) -> None:
+    thread = await in_thread(thread_of, ada, days=31)
+    entered = await opening.enter(ada, thread.id, after=1)
+    await in_thread(housekeeping.quiet_logs)
+    read = [frames.type_of(frame.text) async for frame in entered.replay()]
+    assert read == ["snapshot"]
+    await entered.close()
+    await feed.close()
+    await groups.close()
 
 
 def test_the_log_of_a_thread_with_an_unfinished_run_stays_however_old(ada: User) -> None:

@@ -169,7 +169,7 @@ def id_fields(type_: str) -> list[str]:
     """The fields of a command that name something."""
     (found,) = (
         cls
-        for cls in (commands.Durable | commands.Received | commands.Ping).__args__  # type: ignore[attr-defined]
+        for cls in (commands.Durable | commands.Received | commands.Ping).__args__
         if cls.model_fields["type"].default == type_
     )
     return [name for name, field in found.model_fields.items() if "UUID" in str(field.annotation)]

@@ -107,9 +107,13 @@ async def test_a_failure_comes_after_what_was_said_before_it() -> None:
         raise LookupError("lost")
 
     heard = []
-    with pytest.raises(LookupError, match="lost"):
+
+    async def listen() -> None:
         async for chunk in gather(read, window_seconds=WINDOW):
             heard.append(chunk.text)  # noqa: PERF401 - what came before the failure counts
+
+    with pytest.raises(LookupError, match="lost"):
+        await listen()
     assert heard == ["a", "b"]
 
 
@@ -146,7 +150,7 @@ async def test_ready_chunks_lose_nothing_and_do_not_cross() -> None:
         AIMessageChunk(content="b", response_metadata={"model_provider": "p"}),
         AIMessageChunk(content="", tool_call_chunks=[call]),
         AIMessageChunk(content="c"),
-        AIMessageChunk(content="", usage_metadata=usage),  # type: ignore[arg-type]
+        AIMessageChunk(content="", usage_metadata=usage),
     ]
 
     async def source() -> AsyncIterator[ChatGenerationChunk]:
@@ -155,7 +159,7 @@ async def test_ready_chunks_lose_nothing_and_do_not_cross() -> None:
 
     heard = [chunk async for chunk in coalesce(source(), window_seconds=WINDOW)]
     assert [shown(chunk) for chunk in heard] == ["ab", [(0, "c", "paint", "{}")], "c", ""]
-    whole, plain = heard[0] + heard[1:], ChatGenerationChunk(message=messages[0] + messages[1:])  # type: ignore[operator, arg-type]
+    whole, plain = heard[0] + heard[1:], ChatGenerationChunk(message=messages[0] + messages[1:])
     assert whole.message == plain.message
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,7 +31,7 @@ def test_cuts_and_line_ends_change_nothing(ends: bytes, cuts: list[int]) -> None
         b"\n", ends
     )
     places = [0, *sorted(min(cut, len(body)) for cut in cuts), len(body)]
-    parts = [body[start:stop] for start, stop in zip(places, places[1:], strict=False)]
+    parts = [body[start:stop] for start, stop in pairwise(places)]
     assert read(*parts) == ['{"ü": 1}'.encode(), "🦊\nb".encode(), b"x"]
 
 

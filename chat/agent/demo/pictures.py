@@ -41,10 +41,14 @@ def change(request: Request) -> Reply | None:
         r"(?:another(?: one| picture| like (?:it|that|this))?|one more|again|once more|a different one)"
         r"[\s\w]{0,24}[.!?]*$"
     )
-    to = request.find(
-        r"^(?:make|turn|paint|draw|have) (?:it|that|this|the (?:picture|image|painting))"
-        r"(?: into| to)?(?: be)? (.+)$"
-    ) or request.find(r"^(?:the same|same)(?: picture| one)?,?(?: but)? (.+)$")
+    to = (
+        request.find(
+            r"^(?:make|turn|paint|draw|have) (?:it|that|this|the (?:picture|image|painting))"
+            r"(?: into| to)?(?: be)? (.+)$"
+        )
+        or request.find(r"^(?:the same|same)(?: picture| one)?,?(?: but)? (.+)$")
+        or request.find(r"^((?:in|at|by|during) [\w ]{2,24})[.!]*$")
+    )
     adds = request.find(r"^(?:add|put|now(?: with)?|with) (.+?)(?: to (?:it|the picture))?[.!]*$")
     if not (again or to or adds):
         return None

@@ -34,6 +34,10 @@ class Picture:
 
 
 class Painter(Protocol):
+    @property
+    def external(self) -> bool:
+        """Whether painting asks somebody outside, who may count and charge it."""
+
     def paint(self, prompt: str, *, size: tuple[int, int], seed: int) -> AsyncIterator[Step | Picture]:
         """Yields steps, then exactly one picture, then ends; raises PaintError.
 

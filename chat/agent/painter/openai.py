@@ -42,6 +42,8 @@ class OpenAIPainter:
     to the server.
     """
 
+    external = True
+
     def __init__(
         self,
         *,

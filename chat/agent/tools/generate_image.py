@@ -23,6 +23,8 @@ SIZES: dict[str, tuple[int, int]] = {
 
 PROMPT_LIMIT = 4000
 
+REPEATED = "The painter was asked before and the work broke off; what became of that is unknown. Asked again."
+
 
 class Arguments(BaseModel):
     """What the model gives.
@@ -59,7 +61,12 @@ async def generate_image(
     tool_call_id = cast(str, runtime.tool_call_id)
     # An attempt that died after saving leaves the picture: the call made again finds it and paints nothing twice.
     image = await effects.find_image(tool_call_id)
+    repeated = False
     if image is None:
+        if runtime.context.painter.external:
+            repeated = await effects.begin(tool_call_id, "generate_image")
+        if repeated:
+            _say(runtime, progress=None, text=REPEATED)
         picture = await _paint(prompt, SIZES[size], runtime)
         image = await effects.save_image(tool_call_id, prompt, picture, as_background)
     runtime.stream_writer(
@@ -71,7 +78,22 @@ async def generate_image(
             "image": image.model_dump(mode="json"),
         }
     )
-    return _report(image, as_background)
+    report = _report(image, as_background)
+    return f"{report}\n{REPEATED}" if repeated else report
+
+
+def _say(
+    runtime: ToolRuntime[RunContext, Any], *, progress: float | None, text: str, preview_url: str | None = None
+) -> None:
+    runtime.stream_writer(
+        {
+            "type": "tool_call_progress",
+            "tool_call_id": runtime.tool_call_id,
+            "progress": progress,
+            "text": text,
+            "preview_url": preview_url,
+        }
+    )
 
 
 async def _paint(prompt: str, size: tuple[int, int], runtime: ToolRuntime[RunContext, Any]) -> Picture:
@@ -87,15 +109,7 @@ async def _paint(prompt: str, size: tuple[int, int], runtime: ToolRuntime[RunCon
                 preview_url = await runtime.context.effects.save_preview(
                     tool_call_id, step.preview, "image/jpeg"
                 )
-            runtime.stream_writer(
-                {
-                    "type": "tool_call_progress",
-                    "tool_call_id": tool_call_id,
-                    "progress": step.progress,
-                    "text": step.text,
-                    "preview_url": preview_url,
-                }
-            )
+            _say(runtime, progress=step.progress, text=step.text, preview_url=preview_url)
     raise PaintError("bad_answer", "The painter ended without a picture. Try again.", retryable=True)
 
 

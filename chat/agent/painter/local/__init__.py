@@ -27,6 +27,8 @@ class LocalPainter:
     time.
     """
 
+    external = False
+
     def __init__(self, *, easels: int = EASELS) -> None:
         self._easels = asyncio.Semaphore(easels)
 
