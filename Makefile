@@ -10,7 +10,7 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generat
 	--no-emit-find-links --custom-compile-command "make lock" $(UPGRADE)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench bench-quick lock clean
+.PHONY: help run test lint format bench bench-quick lock shots clean
 
 help:  ## Say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -48,6 +48,10 @@ lock: .venv/.uv  ## Resolve the dependencies anew; UPGRADE=--upgrade takes the n
 	$(COMPILE) benchmarks/baselines/requirements.in --constraint requirements.txt --output-file requirements-bench.txt
 	$(MAKE) .venv/.npm
 	npm install --package-lock-only
+
+shots: .venv/.dev node_modules/.dev  ## Make the pictures in docs/img, by the application itself
+	@$(PYTHON) -m tests.services.browsers
+	$(PYTHON) -m pytest tests/browser/shots.py
 
 clean:  ## Remove what was installed and built; var/ with the database and the pictures stays
 	rm -rf .venv var/bench-venv node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

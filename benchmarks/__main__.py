@@ -11,15 +11,14 @@ import uvloop
 from benchmarks import machine
 from benchmarks.measures import growth, processes, returning, storage, streams, tabs
 from benchmarks.plan import Plan
+from benchmarks.postgres import DATA, ROOT
 from benchmarks.report import Report
 from benchmarks.servers import (
     BACKDROP,
     BACKDROP_DAPHNE,
     BASELINE_PYTHON,
     CHAINLIT,
-    DATA,
     OURS,
-    ROOT,
     TUTORIAL,
     TUTORIAL_MEMORY,
     Services,
@@ -34,6 +33,9 @@ FAMILIES = {
     "storage": storage.measure,
     "growth": growth.measure,
 }
+
+SLOW = ("processes",)
+"""What a quick run has no time for, unless it is asked for."""
 
 
 async def run(*, quick: bool, families: list[str]) -> Report:
@@ -58,9 +60,10 @@ def main() -> int:
         description="Measures Backdrop beside applications written the usual way."
     )
     parser.add_argument("--quick", action="store_true", help="a coarse look in less than three minutes")
-    parser.add_argument("--only", nargs="+", choices=FAMILIES, default=list(FAMILIES), metavar="FAMILY")
+    parser.add_argument("--only", nargs="+", choices=FAMILIES, metavar="FAMILY")
     parser.add_argument("--into", type=Path, help="where JSON and plot go: docs/, or with --quick var/bench/")
     options = parser.parse_args()
+    families = options.only or [name for name in FAMILIES if not (options.quick and name in SLOW)]
     into = options.into or (DATA if options.quick else ROOT / "docs")
     machine.keep_off_the_server_core()
     if machine.load() > 1:
@@ -68,7 +71,7 @@ def main() -> int:
             "Other programs use this machine: trust no figure of this run, and the ratios little.",
             file=sys.stderr,
         )
-    report = uvloop.run(run(quick=options.quick, families=options.only))
+    report = uvloop.run(run(quick=options.quick, families=families))
     print(report.table())
     for note in report.notes:
         print(f"\n{note}")

@@ -1,36 +1,38 @@
-"""The model asked by the bare openai client, with no server between: what every server's delays are compared with."""
+"""The model asked by the bare openai client, with no server between: what every server's delays are compared with.
+
+`python -m benchmarks.bare URL STREAMS WORDS` prints what it cost as JSON: `{words, faults, cpu_seconds}`.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
+import sys
 import time
 
 from openai import AsyncOpenAI
 
 from benchmarks.conversations import Answer
-from benchmarks.servers import Services
-from benchmarks.streams import PACE, Load, Meter
 
 
-async def load_of(
-    services: Services, number: int, *, words: int, turns: int = 1, over_seconds: float = 2.0
-) -> Load:
-    """That many streams at once, as `streams.load_of` does it with a server."""
+async def ask_all(
+    model_url: str, number: int, *, words: int, pace: int, turns: int = 1
+) -> tuple[list[Answer], float]:
+    """The answers of that many streams, which begin spread over a second, and the CPU seconds that they took."""
     answers: list[Answer] = []
-    async with AsyncOpenAI(base_url=services.model_url, api_key="bench") as client:
+    async with AsyncOpenAI(base_url=model_url, api_key="bench") as client:
 
         async def talk(place: int) -> None:
-            await asyncio.sleep(over_seconds * place / number)
-            answers.extend([await ask(client, words, PACE) for _ in range(turns)])
+            await asyncio.sleep(place / number)
+            answers.extend([await _ask(client, words, pace) for _ in range(turns)])
 
-        await ask(client, 5, 0)  # the first request loads what the others only use
-        meter = Meter(services, [])
+        await _ask(client, 5, 0)  # the first request loads what the others only use
+        before = time.process_time()
         await asyncio.gather(*map(talk, range(number)))
-        return Load(number, answers, meter.read())
+        return answers, time.process_time() - before
 
 
-async def ask(client: AsyncOpenAI, words: int, pace: int) -> Answer:
-    """One answer."""
+async def _ask(client: AsyncOpenAI, words: int, pace: int) -> Answer:
     answer = Answer(words, pace)
     answer.sent_at = time.monotonic()
     stream = await client.chat.completions.create(
@@ -41,3 +43,16 @@ async def ask(client: AsyncOpenAI, words: int, pace: int) -> Answer:
             answer.hear(said)
     answer.end()
     return answer
+
+
+async def _main(model_url: str, number: int, words: int) -> None:
+    answers, cpu_seconds = await ask_all(model_url, number, words=words, pace=50)
+    faults = [fault for answer in answers for fault in answer.faults]
+    heard = sum(answer.heard for answer in answers)
+    print(json.dumps({"words": heard, "faults": faults, "cpu_seconds": cpu_seconds}))
+
+
+if __name__ == "__main__":
+    import uvloop
+
+    uvloop.run(_main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))

@@ -175,7 +175,7 @@ class BackdropConversation(Conversation):
         seq = frame.get("seq")
         match frame["type"]:
             case "assistant_delta":
-                self._number(seq)
+                self._number(seq, merged=True)
                 self._text.append(frame["text"])
                 self.answer.hear(frame["text"])
             case "ack":
@@ -206,9 +206,9 @@ class BackdropConversation(Conversation):
                     self.command(type="received", seq=seq)
                     self._finish()
 
-    def _number(self, seq: int) -> None:
-        # A replay may merge neighbouring deltas into one frame, which has the last one's number.
-        if seq <= self.seq or (seq != self.seq + 1 and self._caught_up.done()):
+    def _number(self, seq: int, *, merged: bool = False) -> None:
+        # What is read from the log may have neighbouring deltas merged into one frame, with the last one's number.
+        if seq <= self.seq or (seq != self.seq + 1 and not merged):
             self.answer.faults.append(f"event {seq} came after event {self.seq}")
         self.seq = seq
 

@@ -27,8 +27,8 @@ class Plan:
 
     @property
     def words(self) -> int:
-        """Of one answer: 8 seconds of reading, or 4."""
-        return 200 if self.quick else 400
+        """Of one answer: 8 seconds of reading, or 3."""
+        return 150 if self.quick else 400
 
     @property
     def steps(self) -> int:

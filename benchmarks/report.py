@@ -15,6 +15,9 @@ from benchmarks.servers import BACKDROP, BACKDROP_DAPHNE, CHAINLIT, OTHERS, TUTO
 
 Better = Literal["more", "less", ""]
 
+BEGIN, END = "<!-- benchmark -->", "<!-- end of benchmark -->"
+NOISY = 0.05
+
 COLUMNS = (BACKDROP, BACKDROP_DAPHNE, TUTORIAL, TUTORIAL_MEMORY, CHAINLIT)
 
 
@@ -63,7 +66,7 @@ class Report:
         ours = self.median(key)
         for name in (self.measures[key].of, *(target.name for target in OTHERS)):
             theirs = self.median(key, name) if name else None
-            if ours is not None and theirs:
+            if ours is not None and ours >= 0 and theirs is not None and theirs > 0:
                 return ours / theirs, name or ""
         return None
 
@@ -75,7 +78,7 @@ class Report:
         goal = measure.goal
         if measure.of is not None:
             theirs = self.median(key, measure.of)
-            if theirs is None:
+            if not theirs:
                 return None
             goal *= theirs
         return ours >= goal if measure.better == "more" else ours <= goal
@@ -135,11 +138,25 @@ class Report:
         }
 
     def write(self, directory: Path) -> None:
-        """benchmark.json and benchmark.svg."""
+        """benchmark.json and benchmark.svg; and the table, where the directory has a page with a place for it."""
         (directory / "benchmark.json").write_text(
             json.dumps(self.as_json(), indent=1, ensure_ascii=False) + "\n"
         )
         (directory / "benchmark.svg").write_text(self.plot())
+        page = directory / "performance.md"
+        if page.exists() and BEGIN in (text := page.read_text()):
+            before, after = text.partition(BEGIN)[0], text.partition(END)[2]
+            page.write_text(f"{before}{BEGIN}\n{self.table()}\n{self._circumstances()}{END}{after}")
+
+    def _circumstances(self) -> str:
+        when = datetime.now(UTC).date().isoformat()
+        share = self.waited_seconds / self.wall_seconds if self.wall_seconds else 0.0
+        lines = [
+            f"Measured on {when}: {machine.described()}; of the time, the servers waited {share:.0%} for their core."
+        ]
+        if share > NOISY:
+            lines.append("**Others used the machine: these figures are provisional.**")
+        return "\n" + "\n".join([*lines, *self.notes]) + "\n"
 
     def plot(self) -> str:
         """Bars for what a core holds and what a word costs."""

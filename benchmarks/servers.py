@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
-import subprocess
 import sys
 import tempfile
-import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-import psycopg
 
 from benchmarks import machine
 from benchmarks.conversations import (
@@ -24,113 +20,18 @@ from benchmarks.conversations import (
     Conversation,
     TutorialConversation,
 )
-from project.postgres import Server
+from benchmarks.postgres import DATA, ROOT, Database, Postgres
 from tests.services.app import NEUTRAL
 from tests.services.process import Process, free_port
 from tests.services.redis import RedisServer
 
-ROOT = Path(__file__).resolve().parents[1]
-DATA = ROOT / "var" / "bench"
 BASELINE_PYTHON = ROOT / "var" / "bench-venv" / "bin" / "python"
-PERSON, PASSWORD = "bench", "a long enough password"
 
 UVICORN = [
     "-m", "uvicorn", "--host", "127.0.0.1", "--loop", "uvloop", "--http", "httptools", "--ws", "websockets-sansio",
     "--ws-per-message-deflate", "false", "--log-level", "warning", "--no-access-log",
 ]  # fmt: skip
 DAPHNE = ["-m", "daphne", "-b", "127.0.0.1", "--verbosity", "0"]
-
-
-class Database:
-    """A database of one server under test, on the benchmark's own Postgres."""
-
-    def __init__(self, server: Server, name: str) -> None:
-        self.name = name
-        self.url = server.url(name)
-
-    def query(self, sql: str, *parameters: object) -> list[tuple[object, ...]]:
-        """One statement in a transaction of its own; its rows, if it has any."""
-        with psycopg.connect(self.url) as connection:
-            cursor = connection.execute(sql, parameters)
-            return cursor.fetchall() if cursor.description else []
-
-    def number(self, sql: str, *parameters: object) -> int:
-        """The one number that the query gives."""
-        return int(str(self.query(sql, *parameters)[0][0]))
-
-
-class Postgres:
-    """The embedded server with its ordinary, durable settings, and databases on it."""
-
-    def __init__(self, directory: Path) -> None:
-        self._server = Server(directory)
-        self._template = "bench_template"
-        self.token = ""
-
-    def start(self) -> None:
-        """Start it and make the template: migrated, with one person who has a token."""
-        self._server.ensure()
-        for (name,) in self._maintenance().query(
-            "SELECT datname FROM pg_database WHERE starts_with(datname, 'bench_')"
-        ):
-            self._administer(f'DROP DATABASE "{name}" WITH (FORCE)')
-        self._administer(f'CREATE DATABASE "{self._template}"')
-        url = self._server.url(self._template)
-        manage(url, "migrate", "--verbosity", "0")
-        manage(url, "create_user", PERSON, "--password", PASSWORD)
-        self.token = manage(url, "create_token", PERSON).splitlines()[-1]
-
-    def migrated(self) -> Database:
-        """A new database for Backdrop."""
-        return self._create(f'TEMPLATE "{self._template}"')
-
-    def empty(self) -> Database:
-        return self._create("")
-
-    def drop(self, database: Database) -> None:
-        self._administer(f'DROP DATABASE IF EXISTS "{database.name}" WITH (FORCE)')
-
-    @property
-    def pid(self) -> int:
-        return int((self._server.data / "postmaster.pid").read_text().splitlines()[0])
-
-    def log_statements(self, database: Database) -> None:
-        """From the next connection on, every statement on the database is told in the server's log."""
-        self._administer(f"ALTER DATABASE \"{database.name}\" SET log_statement = 'all'")
-
-    def log_bytes(self) -> bytes:
-        """The server's log so far."""
-        return self._server.log.read_bytes()
-
-    def cpu_seconds(self) -> float:
-        """What the server's processes that now run have used so far."""
-        return sum(machine.cpu_seconds(pid) for pid in [self.pid, *machine.children(self.pid)])
-
-    def _create(self, how: str) -> Database:
-        name = f"bench_{uuid.uuid4().hex[:8]}"
-        self._administer(f'CREATE DATABASE "{name}" {how}')
-        return Database(self._server, name)
-
-    def _maintenance(self) -> Database:
-        return Database(self._server, "postgres")
-
-    def _administer(self, sql: str) -> None:
-        with psycopg.connect(self._server.url("postgres"), autocommit=True) as connection:
-            connection.execute(sql)
-
-
-def manage(database_url: str, *arguments: str) -> str:
-    """What a management command prints."""
-    done = subprocess.run(
-        [sys.executable, "manage.py", *arguments],
-        cwd=ROOT,
-        env={**os.environ, **NEUTRAL, "DATABASE_URL": database_url, "DATA_DIR": str(DATA)},
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-        timeout=120,
-    )
-    return done.stdout
 
 
 @dataclass(frozen=True)
@@ -198,32 +99,54 @@ class Running:
         return str(made.json()["id"])
 
 
+@dataclass(frozen=True)
+class Model:
+    """The model server, as a process of its own; `url` is its base URL."""
+
+    process: Process
+    url: str
+
+
+@asynccontextmanager
+async def running_model(directory: Path) -> AsyncIterator[Model]:
+    """The model server, which logs into the directory."""
+    process = Process([sys.executable, "-m", "benchmarks.model_server"], directory / "model.log")
+
+    async def has_said_where() -> bool:
+        return process.log().endswith("\n")
+
+    process.spawn()
+    try:
+        await process.ready(has_said_where)
+        yield Model(process, process.log().strip())
+    finally:
+        process.kill()
+
+
 class Services:
     """What the servers under test stand on, for the time of one benchmark run."""
 
     def __init__(self) -> None:
         self.postgres = Postgres(DATA)
         self.directory = Path(tempfile.mkdtemp(prefix="backdrop-bench-"))
-        self.model_url = ""
-        self._model: Process | None = None
+        self._stack = AsyncExitStack()
+        self._model: Model
 
     async def __aenter__(self) -> Services:
         await asyncio.to_thread(self.postgres.start)
-        model = Process([sys.executable, "-m", "benchmarks.model_server"], self.directory / "model.log")
-        model.spawn()
-        await model.ready(lambda: _has_said_where(model))
-        self.model_url = model.log().strip()
-        self._model = model
+        self._model = await self._stack.enter_async_context(running_model(self.directory))
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._model is not None:
-            self._model.kill()
+        await self._stack.aclose()
         shutil.rmtree(self.directory, ignore_errors=True)
 
+    @property
+    def model_url(self) -> str:
+        return self._model.url
+
     def model_cpu_seconds(self) -> float:
-        assert self._model is not None
-        return machine.cpu_seconds(self._model.pid)
+        return machine.cpu_seconds(self._model.process.pid)
 
     @asynccontextmanager
     async def running(
@@ -285,10 +208,6 @@ class Services:
             self.directory / f"{target.name}-{port}.log",
             {**(ours if target in OURS else theirs), **url, **model, **env},
         )
-
-
-async def _has_said_where(model: Process) -> bool:
-    return model.log().endswith("\n")
 
 
 async def _answers(running: Running) -> bool:

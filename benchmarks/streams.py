@@ -31,13 +31,13 @@ def percentile(values: list[float], percent: float) -> float:
 class Used:
     """Seconds of CPU that something took, and of the clock."""
 
-    wall: float
-    server: float
-    waited: float
+    wall: float = 0.0
+    server: float = 0.0
+    waited: float = 0.0
     """How long the servers stood ready and somebody else had their core: the noise of a shared machine."""
-    postgres: float
-    model: float
-    load: float
+    postgres: float = 0.0
+    model: float = 0.0
+    load: float = 0.0
 
 
 @dataclass
@@ -46,7 +46,7 @@ class Load:
 
     conversations: int
     answers: list[Answer]
-    used: Used
+    used: Used = Used()
 
     @property
     def faults(self) -> list[str]:
@@ -194,11 +194,12 @@ async def most_held(
     servers: Sequence[Running],
     *,
     first: int,
+    stride: float,
     words: int,
     steps: int,
     note: Callable[[str], None],
 ) -> Search:
-    """Search by steps, beginning with `first`: by half as much up or down, then in the middle, to within a tenth."""
+    """Search by steps, beginning with `first`: by `stride` up or down, then in the middle, to within a tenth."""
     search = Search(None, [])
     low, high, number = 0, 0, max(1, first)
     while len(search.steps) < steps:
@@ -212,9 +213,9 @@ async def most_held(
         if low and high and high <= max(low + 1, round(low * 1.1)):
             break
         if not high:
-            number = math.ceil(low * 1.5)
+            number = math.ceil(low * stride)
         elif not low:
-            number = max(1, math.floor(high / 1.5))
+            number = max(1, math.floor(high / stride))
             if number == high:
                 break
         else:

@@ -131,7 +131,7 @@ def parse(frame: dict[str, Any]) -> Command:
 
 
 def _invalid(error: ValidationError) -> InvalidField | TextTooLong:
-    fields = {}
+    fields: dict[str, str] = {}
     for problem in error.errors(include_url=False, include_input=False):
         name = ".".join(str(part) for part in problem["loc"][1:]) or "frame"
         if problem["type"] == "string_too_long" and name == "text":

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.contrib.auth import authenticate
 from django.contrib.auth.forms import UserCreationForm
 from django.contrib.auth.models import User
+from django.http import HttpRequest
 
 
 class SignUpForm(UserCreationForm):  # type: ignore[type-arg]  # no generic at run time
@@ -18,18 +20,20 @@ class SignUpForm(UserCreationForm):  # type: ignore[type-arg]  # no generic at r
 
 
 class DeleteAccountForm(forms.Form):
-    """The password once more, so that an open page alone deletes nothing."""
+    """The password once more, so that an open page alone deletes nothing; guesses count as those at the door do."""
 
     password = forms.CharField(widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}))
 
-    def __init__(self, user: Any, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._user = user
+        self._request = request
 
     def clean_password(self) -> Any:
-        if not self._user.check_password(self.cleaned_data["password"]):
+        password = self.cleaned_data["password"]
+        name = self._request.user.get_username()
+        if authenticate(self._request, username=name, password=password) is None:
             raise forms.ValidationError("This is not your password.")
-        return self.cleaned_data["password"]
+        return password
 
 
 class TokenForm(forms.Form):

@@ -93,7 +93,7 @@ def _account(
         "page": _page(request),
         "tokens": mine,
         "new_token": new_token,
-        "deletion": deletion or DeleteAccountForm(request.user),
+        "deletion": deletion or DeleteAccountForm(request),
     }
     return render(request, "chat/account.html", context, status=status)
 
@@ -123,11 +123,10 @@ def revoke_token(request: HttpRequest, token_id: UUID) -> HttpResponse:
 @sensitive_post_parameters()
 def delete_account(request: HttpRequest) -> HttpResponse:
     """Delete the person's account and all that is theirs, with their password once more."""
-    user = cast(User, request.user)
-    form = DeleteAccountForm(user, request.POST)
+    form = DeleteAccountForm(request, request.POST)
     if form.is_valid():
         try:
-            accounts.delete(user)
+            accounts.delete(cast(User, request.user))
         except ChatError as problem:
             form.add_error(None, problem.message)
         else:

@@ -42,7 +42,9 @@ class Tab:
     It confirms what it reads, as a good client does; one with `receipts=False` never does.
     """
 
-    def __init__(self, socket: ClientConnection, *, receipts: bool = True, state: State | None = None) -> None:
+    def __init__(
+        self, socket: ClientConnection, *, receipts: bool = True, state: State | None = None
+    ) -> None:
         self.frames: list[Frame] = []
         self.state = state or State()
         self.close_code: int | None = None
@@ -70,8 +72,9 @@ class Tab:
     async def until(self, type_: str, *, seconds: float = SECONDS, **fields: Any) -> Frame:
         """The next frame of this type, and with these fields, after the one that was waited for last."""
         return await self.where(
-            lambda frame: frame["type"] == type_
-            and all(frame.get(name) == value for name, value in fields.items()),
+            lambda frame: (
+                frame["type"] == type_ and all(frame.get(name) == value for name, value in fields.items())
+            ),
             f"a frame {type_} {fields or ''}",
             seconds=seconds,
         )
@@ -90,7 +93,9 @@ class Tab:
         self._looked_at += 1
         return self.frames[self._looked_at - 1]
 
-    async def holds(self, true: Callable[[State], bool], what: str = "", *, seconds: float = SECONDS) -> State:
+    async def holds(
+        self, true: Callable[[State], bool], what: str = "", *, seconds: float = SECONDS
+    ) -> State:
         """Wait until what the tab shows fulfils a condition."""
         await self._wait(lambda: true(self.state), what or "the state", seconds)
         return self.state
@@ -138,6 +143,18 @@ class Tab:
         await self.holds(ended, f"the end of run {run_id}", seconds=seconds)
         return self.state.messages[self.state.runs[run_id]["message_id"]]
 
+    async def hears(self, text: str, run_id: str | None = None, *, seconds: float = SECONDS) -> State:
+        """Wait until the answer of the run, or the last message, has this in it."""
+
+        def says(state: State) -> bool:
+            if run_id is None:
+                return text in state.said
+            run = state.runs.get(run_id)
+            answer = state.messages.get(run["message_id"]) if run else None
+            return answer is not None and text in answer["text"]
+
+        return await self.holds(says, f"{text!r} in an answer", seconds=seconds)
+
     async def write(self, frame: object) -> None:
         """Send anything at all as a frame: text and bytes as they are, the rest as JSON."""
         await self._socket.send(frame if isinstance(frame, str | bytes) else json.dumps(frame))
@@ -172,7 +189,9 @@ class Tab:
             async with asyncio.timeout(seconds):
                 while not true():
                     if self._reader.done():
-                        raise Closed(f"closed with {self.close_code} while waiting for {what}; {self._last()}")
+                        raise Closed(
+                            f"closed with {self.close_code} while waiting for {what}; {self._last()}"
+                        )
                     self._news.clear()
                     await self._news.wait()
         except TimeoutError:
@@ -272,7 +291,7 @@ class Person:
             return tab.state
 
     async def settled(self, thread_id: str) -> State:
-        """The thread once it has its title, which a job gives it behind the first answer, so that its log is at rest."""
+        """The thread once it has its title, which a job gives it behind the first answer: its log is at rest then."""
         async with await self.ready(thread_id) as tab:
             return await tab.holds(lambda state: bool(state.thread and state.thread["title"]), "a title")
 

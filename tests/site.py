@@ -8,7 +8,7 @@ import secrets
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
@@ -109,3 +109,15 @@ async def running(template: str, directory: Path, kind: Kind, **env: str) -> Asy
         web.kill()
         databases.drop(database)
     assert "Traceback" not in web.log(), web.log()
+
+
+def check_event(frame: dict[str, Any]) -> None:
+    """A frame of the log is one of the classes in chat/events.py, whole, with `seq`, `at`, `thread_id`, `run_id`."""
+    from chat import events
+
+    body = {name: value for name, value in frame.items() if name not in ("seq", "at", "thread_id", "run_id")}
+    event = events.adapter.validate_python(body)
+    assert event.model_dump(mode="json") == body
+    assert {"seq", "at", "thread_id"} <= set(frame)
+    assert ("run_id" in frame) == event.of_run
+    assert frame["at"].endswith("Z")

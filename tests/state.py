@@ -62,7 +62,9 @@ class State:
         Without the thread's own `head_id` and `updated_at`, which only its list shows, and the runs that are over.
         """
         thread = {
-            name: value for name, value in (self.thread or {}).items() if name not in ("head_id", "updated_at")
+            name: value
+            for name, value in (self.thread or {}).items()
+            if name not in ("head_id", "updated_at")
         }
         last = self.path[-1] if self.path else None
         return {

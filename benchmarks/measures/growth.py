@@ -11,8 +11,9 @@ import psycopg
 from benchmarks import streams
 from benchmarks.conversations import BackdropConversation
 from benchmarks.plan import Plan
+from benchmarks.postgres import Database
 from benchmarks.report import Measure
-from benchmarks.servers import BACKDROP, Database, Running
+from benchmarks.servers import BACKDROP, Running
 from benchmarks.streams import percentile
 
 FEW, SHORT = 100, 10
@@ -54,6 +55,7 @@ async def measure(plan: Plan) -> None:
             "send": await _send(plan, running, short_id),
         }
         longer = {"open": await _open(running, long_id), "send": await _send(plan, running, long_id)}
+        short = {"open": await _open(running, short_id), "send": await _send(plan, running, short_id)}
     titles = {"list": "listing threads", "open": "opening a thread", "send": "sending a message"}
     for key, title in titles.items():
         plan.report.add(Measure(f"{key}_few", f"{title}, among {FEW} threads", "ms", "less", 50), few[key])
@@ -66,7 +68,7 @@ async def measure(plan: Plan) -> None:
         title = f"{titles[key]}, one of {long:,} messages"
         plan.report.add(Measure(f"{key}_long", title, "ms", "less", 50), longer[key])
         row = Measure(f"{key}_long_growth", f"{titles[key]}, by one of {SHORT} messages", "×", "less", 1.3)
-        plan.report.add(row, longer[key] / much[key])
+        plan.report.add(row, longer[key] / short[key])
 
 
 async def _with_turn(plan: Plan, running: Running) -> str:

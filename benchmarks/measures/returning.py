@@ -115,7 +115,7 @@ async def _crowd(plan: Plan, running: Running, threads: list[str]) -> None:
 
 
 async def _blocked(plan: Plan, running: Running, *, streaming: bool) -> float:
-    """How much later the latest word of another person comes while somebody's row is locked, than it did before."""
+    """How late the latest word of another person comes while somebody's row is locked, above what is usual."""
     one, other = await asyncio.gather(running.conversation(), running.conversation())
     assert isinstance(one, BackdropConversation)
     assert running.database is not None
@@ -127,7 +127,6 @@ async def _blocked(plan: Plan, running: Running, *, streaming: bool) -> float:
     if one_asks is None:
         one_asks = asyncio.create_task(one.ask(5, 0))  # waits for the row
     await asyncio.gather(held, one_asks, other_asks)
-    # The word that came latest, of those said while the row was locked and of those said before.
     delays = other_asks.result().delays
     calm, locked = (
         delays[10 : int(1.3 * streams.PACE)],
@@ -135,7 +134,7 @@ async def _blocked(plan: Plan, running: Running, *, streaming: bool) -> float:
     )
     plan.report.fault("a row is locked", [*one_asks.result().faults, *other_asks.result().faults])
     await streams.close_conversations([one, other])
-    return max(0.0, max(locked, default=0.0) - max(calm, default=0.0))
+    return max(0.0, max(locked, default=0.0) - percentile(calm, 95))
 
 
 def _hold(url: str, thread_id: str) -> None:

@@ -15,6 +15,7 @@ from benchmarks.streams import Meter
 FURTHER = Measure("further_tab", "each further tab of a thread, CPU for a word", "µs", "less", 15)
 IDLE = Measure("idle_tab", "idle tab, memory", "kB", "less", 25)
 COMING = Measure("connections", "connections a second, signed in by token", "", "more", 800)
+COMING_CPU = Measure("connection_cpu", "CPU of a connection with its sign-in", "ms", "less", 1.25)
 
 THREADS = 5
 AT_ONCE = 32
@@ -74,11 +75,12 @@ async def _idle(plan: Plan, running: Running) -> None:
             return tab
 
     before = machine.resident_bytes(running.pid)
-    began = time.monotonic()
+    began, cpu_before = time.monotonic(), running.cpu_seconds()
     tabs = await asyncio.gather(*map(come, range(number)))
-    seconds = time.monotonic() - began
+    seconds, cpu = time.monotonic() - began, running.cpu_seconds() - cpu_before
     await asyncio.sleep(1.0)  # buffers of the handshakes go
     plan.report.add(COMING, number / seconds)
+    plan.report.add(COMING_CPU, 1e3 * cpu / number)
     plan.report.add(IDLE, (machine.resident_bytes(running.pid) - before) / number / 1000)
     plan.note(f"{number} tabs came in {seconds:.2f} s")
     await streams.close_conversations(tabs)

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
@@ -39,6 +40,10 @@ _DROP_INPUT = (
     "DELETE FROM checkpoint_blobs"
     " WHERE thread_id = %s AND checkpoint_ns = '' AND channel = '__start__' AND version = %s"
 )
+
+
+CACHED_LISTS = 2000
+CACHED_BYTES_MAX = 16 * 1024
 
 
 @dataclass(frozen=True)
@@ -100,6 +105,30 @@ async def delete(pool: Pool, thread_id: str) -> None:
             await connection.execute(f"DELETE FROM {table} WHERE thread_id = %s", (thread_id,))  # noqa: S608
 
 
+class _Serializer(JsonPlusSerializer):
+    """Decodes a stored list of messages once for each process that goes on with the thread.
+
+    Every turn reads all messages of its thread, and making LangChain's objects of them costs more than reading them.
+    Nobody changes a message that was said, so that runs can share them; each gets a list of its own.
+    """
+
+    def loads_typed(self, data: tuple[str, bytes]) -> Any:
+        kind, stored = data[0], bytes(data[1])
+        if len(stored) > CACHED_BYTES_MAX:
+            return super().loads_typed((kind, stored))
+        value = self._decoded(kind, stored)
+        return value[:] if isinstance(value, list) else super().loads_typed((kind, stored))
+
+    @staticmethod
+    @lru_cache(CACHED_LISTS)
+    def _decoded(kind: str, stored: bytes) -> Any:
+        value = JsonPlusSerializer().loads_typed((kind, stored))
+        return value if isinstance(value, list) else None
+
+
+_SERIALIZER = _Serializer()
+
+
 class FencedSaver(AsyncPostgresSaver):
     """The saver of one attempt of a run: every write asserts in its own transaction that the run still owns its thread.
 
@@ -109,7 +138,7 @@ class FencedSaver(AsyncPostgresSaver):
     """
 
     def __init__(self, pool: Pool, fence: Fence | None) -> None:
-        super().__init__(pool, serde=JsonPlusSerializer())
+        super().__init__(pool, serde=_SERIALIZER)
         self._pool = pool
         self._fence = fence
         self._consumed: tuple[str, str] | None = None

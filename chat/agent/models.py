@@ -93,10 +93,7 @@ def create(config: Config) -> BaseChatModel:
 def describe(config: Config) -> Description:
     """What `create` makes of a configuration, without making it."""
     if config.is_demo:
-        notice = (
-            "This is the demo model, a set of rules. For a real one set OPENAI_API_KEY,"
-            " or OPENAI_BASE_URL and CHAT_MODEL."
-        )
+        notice = "Demo model. Set OPENAI_API_KEY for a real one."
         return {"name": DEMO, "label": "Demo model", "demo": True, "notice": notice}
     name = config.chat_model or DEFAULT_MODEL
     host = urlsplit(config.base_url or OPENAI_URL).netloc

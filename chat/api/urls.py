@@ -6,7 +6,7 @@ import logging
 import math
 
 from django.core.exceptions import RequestDataTooBig
-from django.db import InterfaceError, OperationalError
+from django.db import DataError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import path
 from ninja import NinjaAPI
@@ -58,6 +58,13 @@ def _invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
 @api.exception_handler(HttpError)
 def _http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
     return _answer(request, errors.InvalidFrame("The body is not JSON."))
+
+
+@api.exception_handler(DataError)
+@api.exception_handler(UnicodeEncodeError)
+def _unstorable(request: HttpRequest, error: Exception) -> HttpResponse:
+    """NUL, or half a surrogate pair, which JSON can say and no text can hold."""
+    return _answer(request, errors.InvalidField("There are characters in this that no text can hold."))
 
 
 @api.exception_handler(RequestDataTooBig)

@@ -195,7 +195,19 @@ def note_tool_call(claim: Claim, call: objects.ToolCall, happened: Sequence[even
                 "duration_ms": call.duration_ms,
             },
         )
-        log.record(claim.thread_id, happened, run_id=run.id, fence=claim.fence)
+        told = [*happened[:-1], *_unannounced(run, call), happened[-1]]
+        log.record(claim.thread_id, told, run_id=run.id, fence=claim.fence)
+
+
+def _unannounced(run: Run, call: objects.ToolCall) -> list[events.Event]:
+    """What a worker did not live to tell: its tool's result was stored, and so the tool does not run again."""
+    image = Image.objects.filter(run=run, tool_call_id=call.id, announced=False).first()
+    if image is None or call.status == ToolCall.Status.RUNNING:
+        return []
+    image.announced = True
+    image.save(update_fields=["announced"])
+    ready = image.as_object()
+    return [events.ImageReady(url=ready.url, prompt=ready.prompt, tool_call_id=call.id, image=ready)]
 
 
 def announce_image(claim: Claim, event: events.ImageReady) -> None:

@@ -80,6 +80,7 @@ class Tab:
         self.answers = page.locator("chat-message[data-role=assistant]")
         self.answer = self.answers.last
         self.cards = page.locator("tool-card")
+        self.note = self.answer.locator(".note [data-ref=words]")
         self.newest = page.locator(".newest")
         self.dialog = page.locator("dialog[open]")
 
@@ -114,7 +115,7 @@ class Tab:
 
     async def shown(self) -> str:
         """All the text of the thread, as a person reads it."""
-        return re.sub(r"[ \t]*\n\s*", "\n", await self.page.locator("[data-ref=list]").inner_text())
+        return re.sub(r"[ \t]*\n\s*", "\n", await self.page.locator(".messages").inner_text())
 
     async def background(self) -> str:
         """The path of the picture behind the page, or its colour or gradient, or nothing."""

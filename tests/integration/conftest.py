@@ -13,9 +13,7 @@ from tests.site import Site, running
 
 
 @pytest_asyncio.fixture(scope="session")
-async def site(
-    migrated_template: str, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Site]:
+async def site(migrated_template: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
     """The site on Daphne."""
     async with running(migrated_template, tmp_path_factory.mktemp("daphne"), "daphne") as site:
         yield site
@@ -68,4 +66,3 @@ async def fake_site(
 async def ada(site: Site) -> Person:
     """Somebody at the site on Daphne."""
     return await site.person()
-

@@ -45,7 +45,11 @@ async def test_a_thread_is_made_read_renamed_archived_given_a_background_and_del
             ({"title": "Second"}, "title", "Second"),
             ({"archived": True}, "archived", True),
             ({"archived": False}, "archived", False),
-            ({"background": {"kind": "color", "value": "navy"}}, "background", {"kind": "color", "value": "navy"}),
+            (
+                {"background": {"kind": "color", "value": "navy"}},
+                "background",
+                {"kind": "color", "value": "navy"},
+            ),
             ({"background": None}, "background", None),
         ]
         for change, field, value in changes:
@@ -92,7 +96,9 @@ async def test_texts_that_no_row_can_hold_are_no_crash(ada: Person) -> None:
         await ada.http.get("/images", params={"q": "a\0b"}),
         await ada.http.get("/threads", params={"cursor": "a\0b"}),
         await ada.http.get("/threads?q=%ff%fe"),
-        await ada.http.post(f"/threads/{thread_id}/messages", content=b'{"text": "\\ud800"}', headers=json_headers),
+        await ada.http.post(
+            f"/threads/{thread_id}/messages", content=b'{"text": "\\ud800"}', headers=json_headers
+        ),
         await upload(ada, name="a\ud83d.png".encode("utf-8", "replace").decode()),
     ):
         assert answer.status_code < 500, answer.request.url
@@ -178,7 +184,8 @@ async def test_commands_over_http_have_the_sockets_answers(ada: Person) -> None:
     check_error(await ada.http.post(path, content=b"{"), 400, "invalid_frame")
     check_error(await ada.http.post(path, content=b"x" * 3_000_000), 413, "frame_too_large")
     check_error(await ada.http.post(f"/threads/{thread_id}/messages", json=[]), 400, "invalid_frame")
-    check_error(await ada.http.post(f"/threads/{uuid.uuid4()}/commands", json={"type": "stop", "id": "s"}), 404, "not_found")  # fmt: skip
+    nowhere = f"/threads/{uuid.uuid4()}/commands"
+    check_error(await ada.http.post(nowhere, json={"type": "stop", "id": "s"}), 404, "not_found")
 
 
 # Pictures
@@ -225,7 +232,8 @@ async def test_pictures_come_in_pages_newest_first(ada: Person) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"no picture", PICTURE[:200], b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"GIF89a" + b"\0" * 50]
+    "data",
+    [b"", b"no picture", PICTURE[:200], b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"GIF89a" + b"\0" * 50],
 )
 async def test_what_is_no_picture_is_refused(ada: Person, data: bytes) -> None:
     check_error(await upload(ada, data), 422, "invalid_field")
@@ -282,7 +290,14 @@ async def test_without_a_sign_in_every_call_is_401(any_site: Site) -> None:
     ada = await any_site.person()
     path = f"/threads/{await ada.thread()}"
     for headers in ({"Authorization": "Bearer bd_wrong"}, {"Authorization": ""}):
-        for call in ("/threads", path, f"{path}/messages", f"{path}/events", "/images", f"/images/{uuid.uuid4()}"):
+        for call in (
+            "/threads",
+            path,
+            f"{path}/messages",
+            f"{path}/events",
+            "/images",
+            f"/images/{uuid.uuid4()}",
+        ):
             check_error(await ada.http.get(call, headers=headers), 401, "not_signed_in")
         check_error(await ada.http.post(f"{path}/commands", json={}, headers=headers), 401, "not_signed_in")
 

@@ -10,10 +10,9 @@ import pytest
 from tests.client import Person, Refused
 from tests.conftest import StartServer
 from tests.fakes.openai_server import FakeOpenAI
-from tests.integration.test_socket import check_event
 from tests.services.databases import Database
 from tests.services.process import free_port
-from tests.site import Site, new_person
+from tests.site import Site, check_event, new_person
 
 Turn = dict[str, Any]
 
@@ -117,7 +116,9 @@ async def test_a_retry_can_be_stopped_and_what_was_said_stays(grace: Person, ope
         assert (await tab.hear("again"))["text"] == "You said: again"
 
 
-async def test_a_failed_run_of_a_thread_that_went_on_is_not_retried(grace: Person, openai: FakeOpenAI) -> None:
+async def test_a_failed_run_of_a_thread_that_went_on_is_not_retried(
+    grace: Person, openai: FakeOpenAI
+) -> None:
     async with await grace.ready(await grace.thread()) as tab:
         openai.script({"status": 400})
         ack = await tab.say("first")

@@ -63,8 +63,8 @@ async def test_of_two_claims_of_one_run_the_later_goes_on_and_the_earlier_writes
     before = await in_thread(rows_of, thread)
     assert before[-1][1] == "run_recovered"
 
-    call = {
-        "id": "c", "run_id": str(first.run_id), "message_id": str(first.answer_id), "name": "generate_image", "args": {},
+    call: dict[str, Any] = {
+        "id": "c", "run_id": str(first.run_id), "message_id": str(first.answer_id), "name": "paint", "args": {},
         "status": "running", "progress": None, "text": "", "preview_url": None, "result": None, "error": None,
         "text_offset": 0, "started_at": "2026-01-01T00:00:00Z", "duration_ms": None,
     }  # fmt: skip
@@ -127,13 +127,14 @@ async def test_a_lost_run_writes_no_checkpoint(database: Database) -> None:
         saver = checkpoints.FencedSaver(pool, fence)
         config: Any = {"configurable": {"thread_id": str(thread.id), "checkpoint_ns": ""}}
         checkpoint: Any = {
-            "v": 4, "id": str(uuid.uuid4()), "ts": "", "channel_values": {}, "channel_versions": {}, "versions_seen": {},
+            "v": 4, "id": str(uuid.uuid4()), "ts": "",
+            "channel_values": {}, "channel_versions": {}, "versions_seen": {},
         }  # fmt: skip
         await saver.aput(config, checkpoint, {}, {})
         assert database.query("SELECT count(*) FROM checkpoints") == [(1,)]
         await in_thread(runs.claim, claim.run_id, "two")
         with pytest.raises(RunLost):
-            await saver.aput(config, {**checkpoint, "id": str(uuid.uuid4())}, {}, {})
+            await saver.aput(config, checkpoint | {"id": str(uuid.uuid4())}, {}, {})
         assert database.query("SELECT count(*) FROM checkpoints") == [(1,)]
     finally:
         await pool.close()
@@ -205,12 +206,14 @@ async def test_a_text_that_postgres_refuses_fails_alone() -> None:
     good, bad = [await begun(user, await a_thread(user)) for _ in range(2)]
     lost = Fence(good.run_id, 99)
     other = await begun(user, await a_thread(user))
+    # Longer than the column of the types: this is what Postgres refuses.
+    too_long: Any = "x" * 99
+    refused = events.AssistantDelta.model_construct(type=too_long, message_id="m", text="")
     appended = [
         log.append(good.thread_id, good.fence, said("good")),
-        # The type's column is as long as the longest type: too long a name is what Postgres refuses here.
-        log.append(bad.thread_id, bad.fence, [events.AssistantDelta.model_construct(type="x" * 99, message_id="m", text="")]),
+        log.append(bad.thread_id, bad.fence, [refused]),
         log.append(other.thread_id, lost, said("lost")),
-    ]  # fmt: skip
+    ]
     done = await asyncio.gather(*appended, return_exceptions=True)
     assert isinstance(done[0], int)
     assert isinstance(done[1], Exception)

@@ -29,9 +29,10 @@ class Sites:
 async def sites(
     server: StartServer, worker: StartWorker, database: Database, redis_server: RedisServer
 ) -> AsyncIterator[Sites]:
-    env = {"REDIS_URL": redis_server.url, "CHAT_WORKER": "external", "DEMO_TOKENS_PER_SECOND": PACE}
-    at_work = await worker(**env)
-    one, two = await asyncio.gather(server("daphne", **env), server("uvicorn", **env))
+    url = redis_server.url
+    at_work = await worker(REDIS_URL=url, DEMO_TOKENS_PER_SECOND=PACE)
+    one = await server("daphne", REDIS_URL=url, CHAT_WORKER="external")
+    two = await server("uvicorn", REDIS_URL=url, CHAT_WORKER="external")
     ada = new_person(database, one.url)
     yield Sites(ada, ada.at(two.url), redis_server)
     for process in (at_work, one, two):
@@ -46,7 +47,7 @@ async def test_a_tab_on_each_gets_the_same_events_and_each_can_stop_the_others_r
         await two.reaches(one.state.seq)
         assert one.events == two.events
         ack = await one.say("count to 1500")
-        await two.holds(lambda state: " 20 " in state.said)
+        await two.hears(" 20 ", ack["run_id"])
         assert (await two.ask("stop"))["run_ids"] == [ack["run_id"]]
         assert (await one.answer_of(ack["run_id"]))["status"] == "stopped"
         answer = await two.hear("paint a red boat in square format", seconds=30)
@@ -63,7 +64,7 @@ async def check_without_redis(sites: Sites) -> None:
     thread_id = await sites.one.thread()
     async with await sites.one.ready(thread_id) as one, await sites.two.ready(thread_id) as two:
         ack = await one.say("count to 400")
-        await two.holds(lambda state: " 20 " in state.said)
+        await two.hears(" 20 ", ack["run_id"])
         async with Redis.from_url(sites.redis.url) as client:
             await client.flushall()
         for tab in (one, two):

@@ -6,6 +6,7 @@ import asyncio
 import json
 import uuid
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,7 @@ async def test_two_tabs_and_a_reader_of_the_event_stream_get_the_same_events(any
         await one.until("thread_updated")  # the title, last of all
         await two.reaches(one.state.seq)
         check_same(one, two)
-        read = []
+        read: list[dict[str, Any]] = []
         async with asyncio.timeout(10):
             while len(read) < len(one.events):
                 id_, kind, data = await anext(stream)
@@ -53,13 +54,13 @@ async def test_leaving_in_mid_answer_and_coming_back_ends_in_the_same_text(any_s
     async with await ada.ready(thread_id) as watching:
         leaving = await ada.ready(thread_id)
         ack = await watching.say("count to 200")
-        await leaving.holds(lambda state: " 20 " in state.said)
+        await leaving.hears(" 20 ")
         leaving.vanish()
         await leaving.closed()
         state = leaving.state
         assert text.startswith(state.said)
         assert state.said != text
-        await watching.holds(lambda watched: " 100 " in watched.said)
+        await watching.hears(" 100 ")
         async with await ada.ready(thread_id, after=state.seq, state=state) as back:
             assert "snapshot" not in [frame["type"] for frame in back.frames]
             await back.answer_of(ack["run_id"])
@@ -100,7 +101,7 @@ async def busy_thread(site: Site) -> tuple[Person, str, Tab]:
     await tab.hear("paint a red square boat in square format", seconds=30)
     stopped = await tab.say("count to 500")
     await tab.say("say: waiting")
-    await tab.holds(lambda state: " 9 " in state.said)
+    await tab.hears(" 9 ")
     await tab.ask("stop", run_id=stopped["run_id"])
     await tab.hear("make the background navy")
     await tab.hear("what is my name?", parent_id=tab.state.path[1])
@@ -121,7 +122,7 @@ async def test_from_every_number_on_replay_and_watching_come_to_the_same(
     await check_every_number(ada, thread_id, tab, finished.seq)
     running = await tab.say("count to 1500")
     waiting = await tab.say("say: later")
-    await tab.holds(lambda state: " 20 " in state.said)
+    await tab.hears(" 20 ")
     await check_every_number(ada, thread_id, tab, tab.state.seq)
     await tab.ask("stop", run_id=running["run_id"])
     assert (await tab.answer_of(waiting["run_id"]))["text"] == "later"
@@ -140,7 +141,9 @@ async def check_every_number(ada: Person, thread_id: str, tab: Tab, last: int) -
     # Each number whose event is not alike its neighbours, and of the long rows of deltas some.
     numbers = [seq for seq in states if seq % 5 == 0 or seq in (1, last)]
     for at in range(0, len(numbers), 16):
-        await asyncio.gather(*(check_number(ada, thread_id, tab, states[seq]) for seq in numbers[at : at + 16]))
+        await asyncio.gather(
+            *(check_number(ada, thread_id, tab, states[seq]) for seq in numbers[at : at + 16])
+        )
     assert len(numbers) > 10
 
 
@@ -153,7 +156,6 @@ async def check_number(ada: Person, thread_id: str, tab: Tab, state: State) -> N
             if not is_event(frame) or frame["seq"] <= replayed.state.seq:
                 watched.apply(frame)
         # What went on meanwhile has come to both, but not for both to the same number.
-        assert [frame["type"] for frame in replayed.frames][0] == "hello"
         assert replayed.state.seq == watched.seq, after
         assert replayed.state.shown() == watched.shown(), after
 
@@ -179,7 +181,9 @@ async def test_a_snapshot_in_mid_run_is_what_a_watcher_has_at_that_number(ada: P
             assert State.of(snapshot).shown() == watched.shown()
 
 
-async def test_a_finished_turn_leaves_a_handful_of_events_whatever_its_length(site: Site, ada: Person) -> None:
+async def test_a_finished_turn_leaves_a_handful_of_events_whatever_its_length(
+    site: Site, ada: Person
+) -> None:
     kept = {}
     for numbers in (3, 300):
         thread_id = await ada.thread()
@@ -230,7 +234,14 @@ async def test_a_thread_that_is_deleted_ends_its_sockets_and_streams(any_site: S
         async with asyncio.timeout(10):
             async for _ in stream:
                 pass
-    tables = ("chat_message", "chat_run", "chat_event", "checkpoints", "checkpoint_writes", "checkpoint_blobs")
+    tables = (
+        "chat_message",
+        "chat_run",
+        "chat_event",
+        "checkpoints",
+        "checkpoint_writes",
+        "checkpoint_blobs",
+    )
     for table in tables:
         sql = f"SELECT count(*) FROM {table} WHERE thread_id::text = %s"
         assert any_site.database.query(sql, thread_id) == [(0,)], table

@@ -18,7 +18,6 @@ from tests.services.databases import Database
 from tests.services.process import Process, free_port
 from tests.site import new_person
 
-
 FAILED = pytest.StashKey[bool]()
 
 
@@ -38,14 +37,18 @@ def _autopsy(request: pytest.FixtureRequest, database: Database) -> Iterator[Non
             print(f"--- {table} at {database.query('SELECT now()')}")
             for row in database.query(f"SELECT * FROM {table}"):
                 print(row)
-        for row in database.query("SELECT thread_id, seq, type, left(body, 200) FROM chat_event ORDER BY 1, 2"):
+        for row in database.query(
+            "SELECT thread_id, seq, type, left(body, 200) FROM chat_event ORDER BY 1, 2"
+        ):
             print(row)
 
 
 class Doomed(Process):
     """Processes of the project that die, freeze or hang at the places named by their specs; see doomed.py."""
 
-    def __init__(self, directory: Path, database: Database, program: str, specs: list[str], **env: str) -> None:
+    def __init__(
+        self, directory: Path, database: Database, program: str, specs: list[str], **env: str
+    ) -> None:
         self.marks = directory / "marks"
         self.marks.mkdir(exist_ok=True)
         self.specs = specs

@@ -127,7 +127,9 @@ async def agree(watchers: Sequence[Watcher], fresh_at: Person, *, seconds: float
     try:
         goal = fresh.seq
         await until(
-            lambda: all(watcher.seq >= goal for watcher in watchers), f"event {goal} everywhere", seconds=seconds
+            lambda: all(watcher.seq >= goal for watcher in watchers),
+            f"event {goal} everywhere",
+            seconds=seconds,
         )
         for watcher in watchers:
             watcher.check_order()

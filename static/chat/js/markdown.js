@@ -144,6 +144,7 @@ function dress(fragment) {
   for (const table of fragment.querySelectorAll("table")) {
     const scroller = document.createElement("div");
     scroller.className = "table";
+    scroller.tabIndex = 0;
     table.replaceWith(scroller);
     scroller.append(table);
   }

@@ -50,6 +50,13 @@ export class Scroller {
     this.#offer();
   }
 
+  /** Draws what comes before all the rest; what is being read stays where it is. @param {() => void} draw */
+  hold(draw) {
+    const { scrollHeight, scrollTop } = this.#box;
+    draw();
+    if (!this.#stuck) this.#box.scrollTop = this.#box.scrollHeight - scrollHeight + scrollTop;
+  }
+
   #scrolled() {
     const { scrollTop, scrollHeight, clientHeight } = this.#box;
     const atEnd = scrollHeight - scrollTop - clientHeight < NEAR;

@@ -151,7 +151,10 @@ export class ThreadView extends HTMLElement {
     if (!session?.state.hasMore) return;
     ref(this, "older").hidden = false;
     await this.#try(session.loadOlder());
-    ref(this, "older").hidden = true;
+    this.#scroller.hold(() => {
+      ref(this, "older").hidden = true;
+      this.#draw();
+    });
   }
 
   /** @template T @param {Promise<T>} promise @returns {Promise<T | undefined>} */

@@ -1,0 +1,142 @@
+"""Accounts, management commands and settings, as somebody meets them who sets the site up."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+import uuid
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import AsyncClient
+from pytest_django import Settings
+
+from tests.client import Person
+from tests.services.app import NEUTRAL
+from tests.services.databases import Database
+from tests.services.process import ROOT
+from tests.site import Site
+
+PASSWORD = "correct horse battery"
+PRODUCTION = {
+    "ORIGINS": "https://chat.example.org",
+    "SECRET_KEY": "k9!" * 20 + "abcdefghijklmnop",
+    "DATABASE_URL": "postgres://chat:secret@db.example.org/chat",
+}
+
+
+async def manage(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """`manage.py` as its own process."""
+    return await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT,
+        env={**os.environ, **NEUTRAL, **env},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+# Accounts
+
+
+async def sign_up(name: str) -> str:
+    """Where the site leads somebody who fills in the form, or who asks for it where there is none."""
+    browser = AsyncClient()
+    form = {"username": name, "password1": PASSWORD, "password2": PASSWORD}
+    answer = await browser.post("/signup/", form)
+    assert answer.status_code == 302
+    return str(answer["location"])
+
+
+@pytest.mark.usefixtures("database")
+async def test_the_first_account_of_a_local_site_is_the_administrators() -> None:
+    assert (await AsyncClient().get("/login/"))["location"] == "/signup/"
+    assert [await sign_up(name) for name in ("ada", "grace")] == ["/", "/"]
+    rows = User.objects.order_by("id").values_list("username", "is_staff", "is_superuser")
+    assert [row async for row in rows] == [("ada", True, True), ("grace", False, False)]
+
+
+async def test_where_sign_up_is_closed_only_the_first_account_can_be_made(
+    database: Database, settings: Settings
+) -> None:
+    settings.SIGNUP = "closed"
+    assert [await sign_up(name) for name in ("ada", "grace")] == ["/", "/login/"]
+    assert database.query("SELECT username FROM auth_user") == [("ada",)]
+
+
+async def test_outside_local_mode_the_first_to_come_is_nobodys_administrator(
+    database: Database, settings: Settings
+) -> None:
+    settings.LOCAL = False
+    assert await sign_up("ada") == "/"
+    assert database.query("SELECT is_superuser FROM auth_user") == [(False,)]
+
+
+# Commands
+
+
+async def test_an_account_and_a_token_can_be_made_without_a_browser(site: Site) -> None:
+    env = {"DATABASE_URL": site.database.url, "DATA_DIR": site.web.env["DATA_DIR"]}
+    name = f"ada-{uuid.uuid4().hex[:8]}"
+    made = await manage("create_user", name, "--password", PASSWORD, **env)
+    assert made.returncode == 0, made.stderr
+    again = await manage("create_user", name, "--password", PASSWORD, **env)
+    nobody = await manage("create_token", "nobody", **env)
+    assert (again.returncode, nobody.returncode) == (1, 1)
+    assert "create_user" in nobody.stderr
+    assert "Traceback" not in again.stderr + nobody.stderr
+    text = (await manage("create_token", name, **env)).stdout.strip().splitlines()[-1]
+    ada = Person(site.web.url, name, 0, text)
+    async with await ada.ready(await ada.thread()) as tab:
+        assert (await tab.hear("say: hello"))["text"] == "hello"
+    assert site.database.query("SELECT count(*) FROM chat_token WHERE digest = %s", text) == [(0,)]
+    await ada.close()
+
+
+# Settings
+
+
+def read_variables() -> set[str]:
+    source = (ROOT / "project" / "settings.py").read_text()
+    return set(re.findall(r"""(?:\benv\.\w+|_choice)\(\s*"([A-Z_]+)\"""", source))
+
+
+def test_env_example_names_every_variable_that_the_settings_read_and_no_other() -> None:
+    text = (ROOT / ".env.example").read_text()
+    named = re.findall(r"^#?([A-Z_]+)=", text, re.MULTILINE)
+    assert len(named) == len(set(named))
+    assert set(named) - {"PORT"} == read_variables()
+    assert "PORT" in named  # which `make run` reads
+    # Each has a comment above it, and none sets anything: copied as it is, it changes nothing.
+    assert not re.search(r"^[A-Z_]+=", text, re.MULTILINE)
+    for block in text.split("\n\n"):
+        assert block.startswith("# ")
+
+
+async def test_the_deployment_check_has_nothing_to_say_of_production_settings() -> None:
+    checked = await manage("check", "--deploy", "--fail-level", "WARNING", **PRODUCTION)
+    assert checked.returncode == 0, checked.stderr
+    assert "no issues" in checked.stdout
+    assert checked.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("env", "words"),
+    [
+        ({"ORIGINS": "https://chat.example.org", "SECRET_KEY": ""}, "SECRET_KEY must be set"),
+        ({"ORIGINS": "chat.example.org"}, "an origin looks like https://chat.example.org"),
+        ({"CHAT_WORKER": "elsewhere"}, "CHAT_WORKER is 'elsewhere'"),
+        ({"SIGNUP": "maybe"}, "SIGNUP is 'maybe'"),
+        ({"IMAGE_BACKEND": "oils"}, "IMAGE_BACKEND is 'oils'"),
+    ],
+)
+async def test_a_wrong_setting_is_said_in_one_line(env: dict[str, str], words: str) -> None:
+    checked = await manage("check", **env)
+    assert checked.returncode != 0
+    assert words in checked.stderr.strip().splitlines()[-1]

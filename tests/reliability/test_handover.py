@@ -1,0 +1,84 @@
+"""A process that is asked to stop: clients are told to come back, runs go on elsewhere at once, and it is gone soon."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import datetime
+
+import pytest
+
+from tests.client import Frame, Person
+from tests.conftest import StartServer, StartWorker
+from tests.reliability.watching import Watcher, agree, until
+from tests.services.app import Kind
+from tests.services.databases import Database
+from tests.soak.figures import report
+
+
+async def test_a_worker_that_is_asked_to_stop_hands_its_runs_to_another_at_once(
+    server: StartServer, worker: StartWorker, redis_url: str, database: Database, ada: Person
+) -> None:
+    env = {"REDIS_URL": redis_url, "CHAT_WORKER": "external", "DEMO_TOKENS_PER_SECOND": "30"}
+    web = await server("uvicorn", **env)
+    first = await worker(**env)
+    person = ada.at(web.url)
+    watchers = [await Watcher(person, await person.thread()).connect() for _ in range(3)]
+    acks = []
+    for watcher in watchers:
+        assert watcher.tab
+        acks.append(await watcher.tab.say("count to 300"))
+    for watcher in watchers:
+        assert watcher.tab
+        await watcher.tab.until("assistant_delta", seconds=30)
+    second = await worker(**env)
+    await until(
+        lambda: len(database.query("SELECT id FROM procrastinate_workers")) == 2, "worker", seconds=30
+    )
+    began = time.monotonic()
+    assert await first.stopped() == 0
+    exited_seconds = time.monotonic() - began
+    for watcher, ack in zip(watchers, acks, strict=True):
+        await watcher.state_of(ack["run_id"], seconds=40)
+        await agree([watcher], person)
+        assert watcher.tab
+        assert watcher.tab.state.texts[-1] == " ".join(str(number) for number in range(1, 301))
+        assert [event["type"] for event in watcher.events].count("run_recovered") == 1
+    assert second.alive
+    longest = max(silence(watcher.events) for watcher in watchers)
+    report("hand-over by SIGTERM", exited_seconds=exited_seconds, longest_silence_seconds=longest)
+    assert exited_seconds < 20
+    assert longest < 3
+
+
+def silence(events: list[Frame]) -> float:
+    """The longest time between two events of a run."""
+    moments = [datetime.fromisoformat(event["at"]) for event in events if "run_id" in event]
+    started = next(place for place, event in enumerate(events) if event["type"] == "run_started")
+    moments = moments[started:]
+    return max((b - a).total_seconds() for a, b in zip(moments, moments[1:], strict=False))
+
+
+@pytest.mark.parametrize("kind", ["daphne", "uvicorn"])
+async def test_a_server_that_is_asked_to_stop_tells_its_clients_to_come_back(
+    kind: Kind, server: StartServer, redis_url: str, database: Database, ada: Person
+) -> None:
+    env = {"REDIS_URL": redis_url, "DEMO_TOKENS_PER_SECOND": "30"}
+    stopping = await server(kind, **env)
+    person = ada.at(stopping.url)
+    watchers = [await Watcher(person, await person.thread()).connect() for _ in range(2)]
+    assert watchers[0].tab
+    ack = await watchers[0].tab.say("count to 200")
+    await watchers[0].tab.until("assistant_delta", seconds=30)
+    staying = await server("uvicorn", **env)
+    began = time.monotonic()
+    stopped = asyncio.ensure_future(stopping.stopped())
+    for watcher in watchers:
+        assert watcher.tab
+        assert await watcher.tab.closed(seconds=5) == 1012
+        await watcher.connect(ada.at(staying.url))
+    assert await stopped == 0
+    assert time.monotonic() - began < 20
+    await watchers[0].state_of(ack["run_id"], seconds=40)
+    await agree(watchers[:1], ada.at(staying.url))
+    assert silence(watchers[0].events) < 3

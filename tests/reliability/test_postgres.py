@@ -1,0 +1,91 @@
+"""Postgres goes away and comes back: sockets stay, commands are refused meanwhile, runs go on, nothing acknowledged is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import tempfile
+import time
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.client import Person, Refused
+from tests.conftest import StartServer
+from tests.reliability.own_postgres import OwnPostgres
+from tests.reliability.watching import Watcher, agree
+from tests.services.app import Kind
+from tests.site import new_person
+from tests.soak.figures import report
+
+DOWN_SECONDS = 6.0
+
+
+@pytest_asyncio.fixture
+async def postgres() -> AsyncIterator[OwnPostgres]:
+    with tempfile.TemporaryDirectory(prefix="pg-", ignore_cleanup_errors=True) as directory:
+        server = OwnPostgres(Path(directory))
+        await server.start()
+        yield server
+        server.kill()
+
+
+@pytest.mark.parametrize(("kind", "number"), [("daphne", signal.SIGKILL), ("uvicorn", signal.SIGINT)])
+async def test_sockets_and_runs_outlive_a_restart_of_postgres(
+    kind: Kind, number: signal.Signals, server: StartServer, postgres: OwnPostgres
+) -> None:
+    database = await postgres.migrated()
+    web = await server(kind, other_database=database, DEMO_TOKENS_PER_SECOND="40")
+    person = await asyncio.to_thread(new_person, database, web.url)
+    watcher = await Watcher(person, await person.thread()).connect()
+    idle = await Watcher(person, await person.thread()).connect()
+    assert watcher.tab
+    assert idle.tab
+    earlier = await idle.tab.say("say: before")
+    await idle.state_of(earlier["run_id"])
+    ack = await watcher.tab.say("count to 300")
+    await watcher.tab.until("assistant_delta", seconds=20)
+
+    postgres.send_signal(number)
+    await asyncio.to_thread(postgres._running().wait)
+    down_at = time.monotonic()
+    id_ = str(uuid.uuid4())
+    with pytest.raises(Refused) as refused:
+        await idle.tab.ask("send_message", id=id_, text="say: meanwhile", seconds=8)
+    refused_seconds = time.monotonic() - down_at
+    assert refused.value.code == "unavailable"
+    await asyncio.sleep(max(0.0, DOWN_SECONDS - (time.monotonic() - down_at)))  # the outage itself
+    await postgres.start()
+    up_at = time.monotonic()
+
+    again = None
+    while again is None:
+        try:
+            again = await idle.tab.ask("send_message", id=id_, text="say: meanwhile", seconds=10)
+        except Refused as still:
+            assert still.code == "unavailable"
+            assert time.monotonic() - up_at < 10
+            await asyncio.sleep(0.1)
+    answered_seconds = time.monotonic() - up_at
+    await idle.state_of(again["run_id"], seconds=30)
+    await watcher.state_of(ack["run_id"], seconds=40)
+    assert watcher.connections == idle.connections == 1
+    assert watcher.is_open
+    assert idle.is_open
+    await agree([watcher], person)
+    await agree([idle], person)
+    assert watcher.tab.state.texts[-1] == " ".join(str(number) for number in range(1, 301))
+    assert idle.tab.state.texts == ["say: before", "before", "say: meanwhile", "meanwhile"]
+    recovered = next(event for event in watcher.events if event["type"] in ("run_recovered", "run_started"))
+    assert recovered
+    assert web.alive
+    report(
+        f"Postgres down for {DOWN_SECONDS:g} s ({number.name}, {kind})",
+        refused_after_seconds=refused_seconds,
+        answered_after_seconds=answered_seconds,
+        runs_over_after_seconds=time.monotonic() - up_at,
+    )
+    assert refused_seconds < 5
