@@ -188,7 +188,8 @@ OPENAI_BASE_URL: str = env.str("OPENAI_BASE_URL", default="")
 CHAT_MODEL: str = env.str("CHAT_MODEL", default="")
 IMAGE_MODEL: str = env.str("IMAGE_MODEL", default="")
 DEMO_TOKENS_PER_SECOND = env.float("DEMO_TOKENS_PER_SECOND", default=50.0)
-IMAGE_BACKEND = _choice("IMAGE_BACKEND", "openai" if OPENAI_API_KEY else "local", "openai", "local")
+_paints = bool(OPENAI_API_KEY or (OPENAI_BASE_URL and IMAGE_MODEL))
+IMAGE_BACKEND = _choice("IMAGE_BACKEND", "openai" if _paints else "local", "openai", "local")
 
 # Files
 STATIC_URL = "/static/"

@@ -108,7 +108,8 @@ async def running(template: str, directory: Path, kind: Kind, **env: str) -> Asy
         await site.close()
         web.kill()
         databases.drop(database)
-    assert "Traceback" not in web.log(), web.log()
+    crash = web.log().partition("Traceback")[2]
+    assert not crash, crash[:4000]
 
 
 def check_event(frame: dict[str, Any]) -> None:

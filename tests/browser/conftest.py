@@ -48,8 +48,8 @@ async def openai() -> AsyncIterator[FakeOpenAI]:
 async def fake_site(
     migrated_template: str, tmp_path_factory: pytest.TempPathFactory, openai: FakeOpenAI
 ) -> AsyncIterator[Site]:
-    """The site with its chat from the fake OpenAI server, and its pictures from the local painter."""
-    env = {"OPENAI_BASE_URL": openai.base_url, "CHAT_MODEL": "fake", "IMAGE_BACKEND": "local"}
+    """The site with its chat and its pictures from the fake OpenAI server."""
+    env = {"OPENAI_API_KEY": "sk-test", "OPENAI_BASE_URL": openai.base_url, "CHAT_MODEL": "fake"}
     async with running(migrated_template, tmp_path_factory.mktemp("fake"), "daphne", **env) as site:
         yield site
 

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from tests.services.databases import Database
 
 CONVERSATIONS, WORDS = 12, 200
-CPU_RATIO_MAX = 3.0
-"""Of the server's CPU for a word, its turn included, to the bare client's; measured: 1.5."""
+CPU_RATIO_MAX = 4.0
+"""Of the server's CPU for a word, its turn included, to the bare client's; measured: 1.5 to 1.9."""
 
 
 async def _token() -> str:

@@ -263,7 +263,7 @@ def test_an_upload_comes_back_as_a_picture_and_as_nothing_else(ada: User) -> Non
         served = _browser_of(ada).get(url)
         assert served["Content-Type"] == "image/webp"
         assert served["X-Content-Type-Options"] == "nosniff"
-        assert served["Content-Security-Policy"] == "default-src 'none'"
+        assert served["Content-Security-Policy"] == "default-src 'none'; style-src 'unsafe-inline'"
         assert served["Cache-Control"].startswith("private")
         assert chunks(served.content) == {b"VP8 "}
 

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from websockets.exceptions import InvalidHandshake
 
-from tests.client import SECONDS, Closed, Frame, Person, Tab, is_event
+from tests.client import SECONDS, Frame, Person, Tab, is_event
 from tests.state import State
 
 ENDED = ("completed", "failed", "stopped")
@@ -38,6 +38,10 @@ class Watcher:
         return max((frame["seq"] for frame in self.frames if "seq" in frame and _counts(frame)), default=0)
 
     @property
+    def _begun(self) -> bool:
+        return any(_counts(frame) for frame in self.frames)
+
+    @property
     def is_open(self) -> bool:
         return self.tab is not None and self.tab.close_code is None
 
@@ -48,15 +52,16 @@ class Watcher:
         deadline = time.monotonic() + seconds
         while True:
             try:
-                tab = await self.person.tab(self.thread_id, after=self.seq if self.connections else None)
-                await tab.until("caught_up", seconds=seconds)
-            except (OSError, InvalidHandshake, TimeoutError, Closed, AssertionError):
+                after = self.seq if self._begun else None
+                self.tab = await self.person.tab(self.thread_id, after=after)
+                self.connections += 1
+                await self.tab.until("caught_up", seconds=seconds)
+            except (OSError, InvalidHandshake, TimeoutError, AssertionError):
+                await self.drop()  # what it had got by then counts
                 if time.monotonic() > deadline:
                     raise
                 await asyncio.sleep(0.1)
                 continue
-            self.tab = tab
-            self.connections += 1
             return self
 
     async def drop(self) -> None:

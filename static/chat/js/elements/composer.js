@@ -131,9 +131,12 @@ export class ChatComposer extends HTMLElement {
     say(count, `${length.toLocaleString()} / ${page.limits.text_max.toLocaleString()}`);
     count.classList.toggle("bad", over);
     const something = Boolean(value.trim() || this.#files.length);
-    ref(this, "stop").hidden = !this.#busy;
-    ref(this, "send").hidden = this.#busy && !something;
-    ref(this, "send").disabled = !something || over || this.#files.some((file) => !file.picture);
+    const [stop, send] = [ref(this, "stop"), ref(this, "send")];
+    const focused = [stop, send].find((one) => one === document.activeElement);
+    stop.hidden = !this.#busy;
+    send.hidden = this.#busy && !something;
+    send.disabled = !something || over || this.#files.some((file) => !file.picture);
+    if (focused?.hidden || focused?.disabled) this.#field.focus(); // a button that goes leaves the focus to the field
     const files = ref(this, "files");
     files.hidden = !this.#files.length;
     arrange(files, this.#files.map((file) => file.element));

@@ -1,0 +1,137 @@
+"""A socket that does not read, or does not say what it read: it costs a bounded amount, and nobody else waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import secrets
+import socket
+import struct
+import time
+
+import psutil
+import pytest
+
+from tests.client import Closed, Person, Tab
+from tests.conftest import StartServer
+from tests.reliability.watching import Watcher, agree
+from tests.services.app import Kind
+from tests.services.databases import Database
+from tests.soak.figures import report
+
+SLOW_SECONDS = 3
+TEXT = "x" * 30_000
+TURNS = 30
+MEBIBYTE = 2**20
+SOCKETS = 8
+
+
+class Deaf:
+    """A WebSocket client over a bare socket that reads nothing after the handshake."""
+
+    def __init__(self, person: Person, port: int, thread_id: str) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port))
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        key = base64.b64encode(secrets.token_bytes(16)).decode()
+        lines = (
+            f"GET /ws/threads/{thread_id}/ HTTP/1.1",
+            f"Host: 127.0.0.1:{port}",
+            "Connection: Upgrade",
+            "Upgrade: websocket",
+            "Sec-WebSocket-Version: 13",
+            f"Sec-WebSocket-Key: {key}",
+            f"Authorization: Bearer {person.token}",
+        )
+        self.socket.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
+        assert self.socket.recv(12) == b"HTTP/1.1 101"
+
+    def say(self, text: str) -> bool:
+        """Send a text frame, if the server still takes it."""
+        data = text.encode()
+        length = (
+            bytes([0x80 | len(data)]) if len(data) < 126 else bytes([0xFE]) + struct.pack(">H", len(data))
+        )
+        self.socket.settimeout(1)
+        try:
+            self.socket.sendall(b"\x81" + length + bytes(4) + data)
+        except OSError:
+            return False
+        return True
+
+
+def resident(pid: int) -> int:
+    return int(psutil.Process(pid).memory_info().rss)
+
+
+@pytest.mark.parametrize("kind", ["daphne", "uvicorn"])
+async def test_sockets_that_do_not_read_cost_a_bounded_amount_and_delay_nobody(
+    kind: Kind, server: StartServer, database: Database, ada: Person
+) -> None:
+    web = await server(
+        kind,
+        DEMO_TOKENS_PER_SECOND="0",
+        SLOW_CLIENT_SECONDS=str(SLOW_SECONDS),
+        LIMIT_COMMANDS_PER_MINUTE="1000000",
+    )
+    person = ada.at(web.url)
+    healthy = await Watcher(person, await person.thread()).connect()
+    assert healthy.tab
+    await healthy.tab.hear("say: warm")
+    quiet = await unread_turns(healthy.tab, 8)
+    before = resident(web.pid)
+    deaf = [Deaf(person, web.port, healthy.thread_id) for _ in range(SOCKETS)]
+    silent = await person.tab(healthy.thread_id, receipts=False)
+    beside = await unread_turns(healthy.tab, TURNS)
+    grown = resident(web.pid) - before
+    with pytest.raises(Closed):
+        await silent.holds(lambda _: False, "the end", seconds=60)
+    assert silent.close_code == 4408
+    got = sum(len(str(frame)) for frame in silent.frames if "seq" in frame)
+    assert got <= 1.2 * MEBIBYTE
+    await agree([healthy], person)
+    report(
+        f"sockets that do not read, {kind}",
+        grown_mebibytes_a_socket=grown / MEBIBYTE / (SOCKETS + 1),
+        turn_ms_before=1000 * quiet,
+        turn_ms_beside=1000 * beside,
+    )
+    # What is kept for a socket at most: 1 MiB unreceived, a quarter of it queued, what the kernel takes.
+    assert grown < (SOCKETS + 1) * 2.5 * MEBIBYTE + 16 * MEBIBYTE
+    assert beside < 3 * quiet + 0.2
+    for one in deaf:
+        one.socket.close()
+
+
+async def unread_turns(tab: Tab, count: int) -> float:
+    """Have the thread write long answers; gives the seconds for one."""
+    began = time.monotonic()
+    for _ in range(count):
+        await tab.hear(f"say: {TEXT}", seconds=30)
+    return (time.monotonic() - began) / count
+
+
+@pytest.mark.parametrize("kind", ["daphne", "uvicorn"])
+async def test_a_socket_that_asks_without_reading_the_answers_costs_a_bounded_amount(
+    kind: Kind, server: StartServer, database: Database, ada: Person
+) -> None:
+    web = await server(kind, LIMIT_COMMANDS_PER_MINUTE="100000000")
+    person = ada.at(web.url)
+    healthy = await Watcher(person, await person.thread()).connect()
+    assert healthy.tab
+    await healthy.tab.hear("say: warm")
+    deaf = Deaf(person, web.port, healthy.thread_id)
+    before = resident(web.pid)
+    ping = '{"type":"ping","id":"' + "p" * 60 + '"}'
+
+    def flood() -> int:
+        asked, deadline = 0, time.monotonic() + 6
+        while time.monotonic() < deadline and deaf.say(ping):
+            asked += 1
+        return asked
+
+    asked = await asyncio.to_thread(flood)
+    grown = resident(web.pid) - before
+    await healthy.tab.hear("say: still here", seconds=20)
+    report(f"pings whose answers nobody reads, {kind}", asked=asked, grown_mebibytes=grown / MEBIBYTE)
+    assert grown < 12 * MEBIBYTE
+    deaf.socket.close()
