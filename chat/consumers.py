@@ -48,7 +48,7 @@ BAD_FRAMES_MAX = 20
 REFUSED_MAX = 100
 """After so many commands in a row that came too fast, the socket is closed."""
 COMMANDS_WAITING_MAX = 256
-SEND_SECONDS = 60.0
+CLOSE_SECONDS = 2.0
 
 
 class Socket(AsyncWebsocketConsumer):
@@ -136,12 +136,12 @@ class Socket(AsyncWebsocketConsumer):
             return
         self._sent_at = asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout(SEND_SECONDS):
+            async with asyncio.timeout(SLOW_CLIENT_SECONDS):
                 await self.base_send({"type": "websocket.send", "text": text})
+        except TimeoutError:  # which is an OSError too
+            await self.close_with(SLOW)
         except (OSError, RuntimeError):  # uvicorn's word, and Daphne's, for a peer that is gone
             self._closed = True
-        except TimeoutError:
-            await self.close_with(SLOW)
 
     async def heartbeat(self) -> None:
         """Say something on a silent socket, so that every box between the two knows it lives."""
@@ -160,7 +160,9 @@ class Socket(AsyncWebsocketConsumer):
         self._closed = True
         self._end_tasks()
         try:
-            await self.close(code)
+            # A peer that does not read does not take the reason either.
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self.close(code)
         except (OSError, RuntimeError):  # it was closed by the other side in this very moment
             logger.debug("the peer was gone before it was told")
 
@@ -245,7 +247,7 @@ class ThreadConsumer(Socket):
                 return
             command = commands.parse(frame)
             self._bad_frames = 0
-            self._take(command)
+            await self._take(command)
         except RateLimited as problem:
             self._refused += 1
             await self.write(frames.error(id_, problem))
@@ -257,14 +259,15 @@ class ThreadConsumer(Socket):
             if self._bad_frames >= BAD_FRAMES_MAX:
                 await self.close_with(NOT_PROTOCOL)
 
-    def _take(self, command: commands.Command) -> None:
+    async def _take(self, command: commands.Command) -> None:
         match command:
             case commands.Received():
                 self._receive_up_to(command.seq)
             case commands.Ping():
                 limits.command(self.user.pk)
                 self._refused = 0
-                self.spawn(self.write(frames.pong(command.id)))
+                # Waited for: who does not read the answers is not read from either.
+                await self.write(frames.pong(command.id))
             case _:
                 limits.command(self.user.pk)
                 try:

@@ -50,6 +50,7 @@ class Watch:
         self._doors: dict[sockets.Closable, _Door] = {}
         self._of: defaultdict[Credential, set[_Door]] = defaultdict(set)
         self._people: Counter[int] = Counter()
+        self._asking: dict[Credential, asyncio.Future[Any | None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
@@ -73,7 +74,7 @@ class Watch:
         self._doors[connection] = door
         self._of[shown].add(door)
         try:
-            user = await in_thread(access.user_of, shown)
+            user = await self._look_up(shown)
             if user is None or door.is_shut:
                 raise NotSignedIn("Sign in, or send a token.")
             limits.connection(self._people[user.pk])
@@ -83,6 +84,19 @@ class Watch:
         door.user_id = user.pk
         self._people[user.pk] += 1
         return user
+
+    async def _look_up(self, shown: Credential) -> Any | None:
+        """Ask whom the credential lets in; of many that come back at once with the same one, the first asks for all."""
+        asking = self._asking.get(shown)
+        if asking is None:
+            asking = asyncio.ensure_future(in_thread(access.user_of, shown))
+            self._asking[shown] = asking
+            asking.add_done_callback(lambda done: self._asked(shown, done))
+        return await asyncio.shield(asking)
+
+    def _asked(self, shown: Credential, done: asyncio.Future[Any | None]) -> None:
+        if self._asking.get(shown) is done:
+            del self._asking[shown]
 
     def leave(self, connection: sockets.Closable) -> None:
         """The connection is gone, or was never let in."""
@@ -98,6 +112,7 @@ class Watch:
                 del self._people[door.user_id]
 
     def _hear(self, message: dict[str, Any]) -> None:
+        self._asking.clear()  # who comes in from now on is asked for anew: the answers under way may be of before
         if "session" in message:
             ended = [
                 shown
@@ -115,6 +130,7 @@ class Watch:
     async def _look_loop(self) -> None:
         while True:
             await asyncio.sleep(self._recheck_seconds)
+            groups.exchange().rejoin()  # the layer may have forgotten this process without a word
             await self._check(set(self._of))
 
     async def _check(self, doubtful: set[Credential]) -> None:

@@ -25,7 +25,10 @@ logger = logging.getLogger(__name__)
 Listener = Callable[[dict[str, Any]], None]
 
 OUTBOX_MESSAGES = 2000
+FEW = 4
+"""So many messages that wait together go to their groups one by one; more go to everyone in one."""
 SEND_SECONDS = 2.0
+REJOIN_SECONDS = 0.5
 
 
 def thread(thread_id: uuid.UUID) -> str:
@@ -41,6 +44,11 @@ def user(user_id: int) -> str:
 def doors() -> str:
     """The group of all processes that keep connections open: somebody's right to be here may have ended."""
     return "doors"
+
+
+def everyone() -> str:
+    """The group of all processes that listen to anything: what is too much to be told group by group."""
+    return "everyone"
 
 
 class Exchange:
@@ -61,10 +69,13 @@ class Exchange:
 
     async def join(self, group: str, listener: Listener) -> None:
         """From now on `listener` hears what is sent to the group. It is called in the loop and must not wait."""
+        if not self._alone and everyone() not in self._listeners:
+            self._listeners[everyone()].add(self._hear_many)
+            await self._group_add(everyone())
         first = not self._listeners[group]
         self._listeners[group].add(listener)
-        if first:
-            await self._group_add(group)
+        if first and not await self._group_add(group):
+            self.rejoin()
 
     async def leave(self, group: str, listener: Listener) -> None:
         listeners = self._listeners[group]
@@ -75,7 +86,7 @@ class Exchange:
                 await self._bounded(self._layer.group_discard(group, self._channel))
 
     def rejoin(self) -> None:
-        """Join every group again: after a flush the layer remembers nobody, and tells nobody.
+        """Join every group again, until the layer has them all: after a flush it remembers nobody, and tells nobody.
 
         Nobody waits for it, for a layer that hangs would make the look at the log wait, once for every group.
         """
@@ -83,9 +94,14 @@ class Exchange:
             self._rejoining = self.loop.create_task(self._rejoin())
 
     async def _rejoin(self) -> None:
+        while not await self._join_all():
+            await asyncio.sleep(REJOIN_SECONDS)  # a pace for asking again
+
+    async def _join_all(self) -> bool:
         for group in list(self._listeners):
             if not await self._group_add(group):
-                return  # the next look finds it still deaf, and asks again
+                return False
+        return True
 
     def send(self, group: str, message: dict[str, Any]) -> None:
         """Give the message to all who joined the group, in this process now, in others if the layer carries it."""
@@ -116,10 +132,19 @@ class Exchange:
 
     async def _send_loop(self) -> None:
         while True:
-            group, message = await self._outbox.get()
-            await self._bounded(
-                self._layer.group_send(group, {**message, "type": "sent", "group": group, "by": self._name})
-            )
+            waiting = [await self._outbox.get()]
+            while not self._outbox.empty():
+                waiting.append(self._outbox.get_nowait())
+            if len(waiting) > FEW:
+                # A message of the layer costs milliseconds whatever is in it: one for all of them, to every process.
+                waiting = [(everyone(), {"many": waiting})]
+            for group, message in waiting:
+                said = {**message, "type": "sent", "group": group, "by": self._name}
+                await self._bounded(self._layer.group_send(group, said))
+
+    def _hear_many(self, message: dict[str, Any]) -> None:
+        for group, said in message["many"]:
+            self._deliver(group, said)
 
     async def _hear_loop(self) -> None:
         pause = 0.05
@@ -134,6 +159,7 @@ class Exchange:
                 raise
             except Exception as error:  # noqa: BLE001
                 logger.warning("the channel layer does not answer: %r; the log carries on alone", error)
+                self.rejoin()  # it may come back without its memory
                 await asyncio.sleep(pause)  # a pace for asking again, not a wait for a result
                 pause = min(pause * 2, 2.0)
                 continue

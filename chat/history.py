@@ -54,15 +54,16 @@ def snapshot(user: Any, thread_id: UUID, limit: int = PAGE) -> dict[str, Any]:
         path, has_more = _path(thread, thread.head_id, limit)
         shown = _newest_that_fit(path)
         has_more = has_more or len(shown) < len(path)
-        queued = Message.objects.filter(thread=thread, status=Message.Status.QUEUED).order_by(
-            "run__queued_seq"
-        )
-        shown += as_objects(thread, queued)
-        unfinished = Run.objects.filter(thread=thread, status__in=Run.UNFINISHED).order_by("queued_seq")
+        runs = Run.objects.filter(thread=thread, status__in=Run.UNFINISHED).select_related("prompt")
+        unfinished = list(runs.order_by("queued_seq"))
+        queued = [run.prompt_id for run in unfinished if run.prompt.status == Message.Status.QUEUED]
+        if queued:
+            shown += as_objects(thread, Message.objects.filter(id__in=queued), queued)
         for run in unfinished:
             if run.status == Run.Status.RUNNING:
                 run.current_step = _current_step(run)
-        failed = Run.objects.filter(answer_id=thread.head_id, status=Run.Status.FAILED)
+        broken = bool(path) and path[-1].status == "failed"
+        failed = Run.objects.filter(answer_id=thread.head_id, status=Run.Status.FAILED) if broken else ()
         return {
             "type": "snapshot",
             "seq": thread.last_seq,

@@ -6,11 +6,14 @@ lifespan events where the server has them, by project/daphne.py under Daphne, wh
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from typing import Any
 
 from django.core.asgi import get_asgi_application
+
+from project import logs
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 _django = get_asgi_application()
@@ -37,6 +40,9 @@ if "daphne.server" in sys.modules:
     from project import daphne
 
     daphne.follow(process.start, process.stop)
+
+# Here and not in the settings, which would give the logger back what uvicorn's --no-access-log took from it.
+logging.getLogger("uvicorn.access").addFilter(logs.WithoutQueries())
 
 application = ProtocolTypeRouter(
     {"http": _django, "websocket": URLRouter(websocket_urlpatterns), "lifespan": _lifespan}

@@ -1,7 +1,8 @@
 """Daphne, made to start and stop what a process has beside its requests.
 
-Daphne has no lifespan events, ends its applications as soon as its reactor begins to stop, and cannot send the close
-code that tells a client that the server restarts. Under another server nothing here takes effect.
+Daphne has no lifespan events, ends its applications as soon as its reactor begins to stop, cannot send the close code
+that tells a client that the server restarts, and keeps whatever a client does not read, without bound. Under another
+server nothing here takes effect.
 """
 
 from __future__ import annotations
@@ -14,10 +15,51 @@ from typing import Any
 
 from daphne import cli
 from daphne.access import AccessLogGenerator
+from daphne.server import Server
 from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
+
+LOOK_SECONDS = 0.02
+
+
+class _Reading:
+    """Twisted's push producer: it reads from a client for as long as the client reads what it is sent.
+
+    Without it, answers to somebody who only asks would pile up here.
+    """
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+
+    def pauseProducing(self) -> None:  # noqa: N802  Twisted's name, like those below
+        self._transport.pauseProducing()
+
+    def resumeProducing(self) -> None:  # noqa: N802
+        if self._transport.disconnecting:
+            self._transport.startWriting()  # Twisted waits for nothing else, but forgets that it was to close
+        else:
+            self._transport.resumeProducing()
+
+    def stopProducing(self) -> None:  # noqa: N802
+        """The connection is gone."""
+
+
+_send = Server.handle_reply
+
+
+async def _send_and_wait(server: Server, protocol: Any, message: dict[str, Any]) -> None:
+    """Send, and return when there is room for more: Daphne's own never waits for a client that does not read."""
+    await _send(server, protocol, message)
+    transport = getattr(protocol, "transport", None)
+    while getattr(transport, "producerPaused", False) and protocol in server.connections:
+        await asyncio.sleep(LOOK_SECONDS)
 
 
 class _Protocol(WebSocketProtocol):  # type: ignore[misc]
+    def makeConnection(self, transport: Any) -> None:  # noqa: N802  Twisted's name
+        transport.unregisterProducer()  # the HTTP channel that it was before
+        transport.registerProducer(_Reading(transport), True)
+        super().makeConnection(transport)
+
     def serverClose(self, code: int | None = None) -> None:  # noqa: N802  Daphne's name
         # Autobahn refuses codes that it thinks an application must not use; RFC 6455's registry has 1012 for servers.
         self.sendCloseFrame(code=1000 if code is None else code)
@@ -34,6 +76,7 @@ def follow(start: Callable[[], Awaitable[None]], stop: Callable[[], Awaitable[No
     from twisted.internet import reactor
 
     WebSocketFactory.protocol = _Protocol
+    Server.handle_reply = _send_and_wait
     cli.AccessLogGenerator = _AccessLog
     tasks: list[asyncio.Future[None]] = []
     stopping = False

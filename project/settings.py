@@ -259,10 +259,5 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)-7s %(name)s  %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "WARNING"},
-    "filters": {"without_queries": {"()": "project.logs.WithoutQueries"}},
-    "loggers": {
-        "chat": {"level": LOG_LEVEL},
-        "project": {"level": LOG_LEVEL},
-        "uvicorn.access": {"level": "INFO", "filters": ["without_queries"], "propagate": True},
-    },
+    "loggers": {"chat": {"level": LOG_LEVEL}, "project": {"level": LOG_LEVEL}},
 }

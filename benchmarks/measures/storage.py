@@ -26,7 +26,7 @@ WAL = Measure("wal", "write-ahead log for 1,000 words, 10 conversations", "kB", 
 
 TURNS_ASKED = {BACKDROP.name: 2000, TUTORIAL.name: 200}
 TURNS_QUICK = 50
-SECONDS = 360.0
+SECONDS = 600.0
 
 _CHECKPOINT_BYTES = """
 SELECT (SELECT coalesce(sum(pg_column_size(t.*)), 0) FROM checkpoints AS t)

@@ -183,7 +183,7 @@ class FencedSaver(AsyncPostgresSaver):
         async with (
             self.lock,
             self._pool.connection() as connection,
-            connection.pipeline(),
+            connection.pipeline() as pipeline,
             connection.transaction(),
             connection.cursor(row_factory=dict_row) as fence,
             connection.cursor(binary=True, row_factory=dict_row) as cursor,
@@ -193,6 +193,8 @@ class FencedSaver(AsyncPostgresSaver):
                 consumed, self._consumed = self._consumed, None
                 await cursor.execute(_DROP_INPUT, consumed)
             yield cursor
+            # Not a mere flush: only behind a sync does the server see, and end, a transaction whose owner is frozen.
+            await pipeline.sync()
             if await fence.fetchone() is None:
                 raise RunLost
 

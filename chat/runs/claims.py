@@ -202,7 +202,7 @@ def note_tool_call(claim: Claim, call: objects.ToolCall, happened: Sequence[even
 def _unannounced(run: Run, call: objects.ToolCall) -> list[events.Event]:
     """What a worker did not live to tell: its tool's result was stored, and so the tool does not run again."""
     image = Image.objects.filter(run=run, tool_call_id=call.id, announced=False).first()
-    if image is None or call.status == ToolCall.Status.RUNNING:
+    if image is None or call.status == "running":
         return []
     image.announced = True
     image.save(update_fields=["announced"])

@@ -63,7 +63,14 @@ async def test_all_of_it_works_with_the_keyboard_alone(site: Site, ada: Person, 
     await page.reload()
     await page.locator("body").press("Tab")
     order = await _tab_order(tab, 30)
-    for name in ("Message", "Attach pictures", "New thread", "Search threads", "Gallery", "Paint a red fox at sunset"):
+    for name in (
+        "Message",
+        "Attach pictures",
+        "New thread",
+        "Search threads",
+        "Gallery",
+        "Paint a red fox at sunset",
+    ):
         assert any(name in one for one in order), (name, order)
     # The first stop leads past the sidebar.
     await page.evaluate("() => { document.activeElement.blur(); document.body.focus() }")

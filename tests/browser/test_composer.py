@@ -35,7 +35,9 @@ async def test_enter_sends_shift_enter_does_not_and_a_draft_survives_a_reload(
     await expect(tab.field).to_be_focused()
 
 
-async def test_the_demo_model_says_what_it_is_in_one_quiet_line(site: Site, ada: Person, device: OpenDevice) -> None:
+async def test_the_demo_model_says_what_it_is_in_one_quiet_line(
+    site: Site, ada: Person, device: OpenDevice
+) -> None:
     for phone in (False, True):
         tab = await (await device(site, ada, phone=phone)).open()
         await expect(tab.hint).to_have_attribute("data-kind", "notice")
@@ -47,13 +49,17 @@ async def test_the_demo_model_says_what_it_is_in_one_quiet_line(site: Site, ada:
     await expect(tab.field).to_have_value("Paint a red fox at sunset")
 
 
-async def test_a_picture_is_attached_and_shown_in_every_tab(site: Site, ada: Person, device: OpenDevice) -> None:
+async def test_a_picture_is_attached_and_shown_in_every_tab(
+    site: Site, ada: Person, device: OpenDevice
+) -> None:
     desk = await device(site, ada)
     tab = await desk.open()
     picture = {"name": "my cat.png", "mimeType": "image/png", "buffer": png(320, 200, (200, 90, 40))}
     await tab.page.locator("input[type=file]").set_input_files([picture, {**picture, "name": "too much.png"}])
     await tab.page.get_by_role("button", name="Remove too much.png").click()
-    await expect(tab.page.get_by_role("list", name="Attached pictures").get_by_role("listitem")).to_have_count(1)
+    await expect(
+        tab.page.get_by_role("list", name="Attached pictures").get_by_role("listitem")
+    ).to_have_count(1)
     await tab.field.fill("what is on it?")
     await expect(tab.send).to_be_enabled()  # once it is uploaded
     await tab.send.click()

@@ -90,7 +90,9 @@ async def test_an_attack_in_an_answer_does_nothing(
     browser = await device(fake_site, eve)
     tab = await browser.open()
     everything = "\n\n".join(text for text, _ in CORPUS.values())
-    openai.script({"text": everything, "when": name, "pace": 0 if name == "at once" else 400, "split_bytes": 7})
+    openai.script(
+        {"text": everything, "when": name, "pace": 0 if name == "at once" else 400, "split_bytes": 7}
+    )
     await tab.hear(name)
     await _stands(tab, [word for _, words in CORPUS.values() for word in words])
     streamed = await tab.shown()
@@ -100,9 +102,7 @@ async def test_an_attack_in_an_answer_does_nothing(
     assert await tab.shown() == streamed
 
 
-async def test_every_text_is_drawn_the_same_however_it_is_cut(
-    fake_site: Site, device: OpenDevice
-) -> None:
+async def test_every_text_is_drawn_the_same_however_it_is_cut(fake_site: Site, device: OpenDevice) -> None:
     browser = await device(fake_site, await fake_site.person())
     tab = await browser.open()
     for name, (text, words) in CORPUS.items():
@@ -185,8 +185,23 @@ async def _is_harmless(tab: Tab) -> None:
     assert found["canary"] is None
     assert found["polluted"] is None
     assert found["sources"] == []
-    bad = {"script", "iframe", "object", "embed", "style", "link", "form", "base", "meta", "svg", "math", "video"}
+    bad = {
+        "script",
+        "iframe",
+        "object",
+        "embed",
+        "style",
+        "link",
+        "form",
+        "base",
+        "meta",
+        "svg",
+        "math",
+        "video",
+    }
     assert not bad & (set(found["tags"]) - {"svg"}), found["tags"]
-    assert not [name for name in found["attributes"] if re.match(r"on|style$|id$|name$", name)], found["attributes"]
+    assert not [name for name in found["attributes"] if re.match(r"on|style$|id$|name$", name)], found[
+        "attributes"
+    ]
     for link in found["links"]:
         assert re.match(r"https?://|mailto:", link), json.dumps(found["links"])

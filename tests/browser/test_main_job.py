@@ -65,7 +65,9 @@ async def test_everybody_in_the_thread_sees_it_painted(site: Site, ada: Person, 
         await expect(one.answer).to_contain_text("There it is: a red fox at sunset.")
     assert await tab.has_background() == await phone.has_background()
     await tab.page.get_by_role("button", name="Enlarge: a red fox at sunset").click()
-    assert await tab.dialog.locator("img").evaluate("(img) => img.decode().then(() => img.naturalWidth)") == 1536
+    assert (
+        await tab.dialog.locator("img").evaluate("(img) => img.decode().then(() => img.naturalWidth)") == 1536
+    )
 
 
 async def test_every_tab_sees_every_step_at_the_same_time(
@@ -125,7 +127,9 @@ async def test_nothing_is_lost_by_a_reload_a_lost_network_or_a_closed_tab(
     for one in (watching, reloaded, lost, late):
         await one.is_done()
     shown = await watching.shown()
-    numbers = [int(number) for number in re.findall(r"\d+", await watching.answer.locator(".prose").inner_text())]
+    numbers = [
+        int(number) for number in re.findall(r"\d+", await watching.answer.locator(".prose").inner_text())
+    ]
     assert numbers == list(range(1, 701))
     for one in (reloaded, lost, late, await desk.open(thread_id)):
         assert await one.shown() == shown
@@ -233,7 +237,7 @@ async def _watch(page: Page) -> None:
           const note = (list, value) => { if (value && list.at(-1) !== value) list.push(value); };
           const look = () => {
             const card = document.querySelector("tool-card");
-            note(seen.lengths, document.querySelector("chat-message:last-child .prose")?.textContent.length);
+            note(seen.lengths, [...document.querySelectorAll(".prose")].at(-1)?.textContent.length);
             if (!card) return;
             note(seen.statuses, card.dataset.status);
             note(seen.progress, Number(card.querySelector("[aria-valuenow]")?.getAttribute("aria-valuenow")));

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from tests.browser.pages import Tab
 
 
-async def test_titles_and_running_marks_reach_the_other_tabs(site: Site, ada: Person, device: OpenDevice) -> None:
+async def test_titles_and_running_marks_reach_the_other_tabs(
+    site: Site, ada: Person, device: OpenDevice
+) -> None:
     desk = await device(site, ada)
     other = await desk.open()
     asking = await desk.open()

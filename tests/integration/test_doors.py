@@ -14,6 +14,7 @@ import pytest_asyncio
 from django.contrib.auth.models import User
 from django.contrib.sessions.backends.db import SessionStore
 from pytest_django import Settings
+from redis.asyncio import Redis
 
 from chat import access, doors, groups
 from chat.access import Credential
@@ -25,6 +26,7 @@ from tests.services import databases
 from tests.services.app import WebServer
 from tests.services.databases import Database
 from tests.services.process import ROOT
+from tests.services.redis import RedisServer
 from tests.site import cookies_of, csrf_of, new_person, signed_in
 
 PASSWORD = "correct horse battery"
@@ -201,6 +203,25 @@ async def test_what_no_message_tells_is_found_by_the_look_at_all_doors(
     assert await tab.closed(seconds=5) == doors.SIGNED_OUT
     assert await is_open(others)
     await others.close()
+
+
+async def test_after_redis_came_back_without_its_memory_the_doors_hear_again(
+    server: StartServer, database: Database, redis_server: RedisServer
+) -> None:
+    one, two = [await server(REDIS_URL=redis_server.url) for _ in range(2)]
+    ada = await asyncio.to_thread(new_person, database, one.url, PASSWORD)
+    path = f"/ws/threads/{await ada.thread()}/"
+    async with signed_in(ada, PASSWORD) as browser:
+        tab = await by_session(browser, two, path)
+        await tab.until("caught_up")
+        redis_server.kill()
+        await redis_server.start()
+        async with Redis.from_url(redis_server.url) as redis, asyncio.timeout(15):
+            while await redis.zcard("asgi:group:doors") < 2:
+                await asyncio.sleep(0.05)
+        page = await browser.get("/account/")
+        await browser.post("/logout/", data={"csrfmiddlewaretoken": csrf_of(page.text)})
+        assert await tab.closed(seconds=AT_ONCE) == doors.SIGNED_OUT
 
 
 def test_the_look_is_taken_often_enough(settings: Settings) -> None:

@@ -17,8 +17,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -74,23 +74,6 @@ def _on_deltas_committed(hit: Hit) -> None:
     execution.append = append
 
 
-def _in_checkpoint(hit: Hit) -> None:
-    from chat.agent.checkpoints import FencedSaver
-
-    real = FencedSaver._cursor
-
-    @asynccontextmanager
-    async def cursor(self: Any, *, pipeline: bool = False) -> AsyncIterator[Any]:
-        async with real(self, pipeline=pipeline) as found:
-            if pipeline:
-                await found.execute("SELECT 1")
-                await found.fetchone()  # the transaction is open on the server, and the fence's lock held
-                hit()
-            yield found
-
-    FencedSaver._cursor = cursor  # type: ignore[assignment, method-assign]
-
-
 def _files_kept(hit: Hit) -> None:
     from chat import images
 
@@ -132,6 +115,8 @@ def _tool_result(saver: Any, config: Any, writes: Any, *_: Any) -> bool:
 
 def boundaries() -> dict[str, Callable[[Hit], None]]:
     """Every named place, with what makes it call."""
+    from psycopg import AsyncPipeline
+
     from chat import consumers, effects, log, naming, runs, worker
     from chat.agent.checkpoints import FencedSaver
     from chat.runs import rows
@@ -150,7 +135,8 @@ def boundaries() -> dict[str, Callable[[Hit], None]]:
         "append-before": at(log._Writer, "_execute"),
         "append-after": at(log._Writer, "_execute", after=True),
         "checkpoint-before": at(FencedSaver, "aput"),
-        "checkpoint-in": _in_checkpoint,
+        # The transaction is open on the server, the fence's lock held, everything written but not committed.
+        "checkpoint-in": at(AsyncPipeline, "sync", after=True),
         "checkpoint-after": at(FencedSaver, "aput", after=True),
         "call-before": at(runs, "note_tool_call", when=_running),
         "call-after": at(runs, "note_tool_call", after=True, when=_running),

@@ -81,7 +81,7 @@ async def test_a_worker_that_was_frozen_anywhere_past_its_lease_writes_nothing_w
                 signal.pidfd_send_signal(_pidfd(pid), signal.SIGCONT)
     # They live again, with new heartbeats, for long enough to have come behind the place where they were frozen.
     await until(lambda: beating_since(database, woken_at + 4) >= len(FROZEN), "heartbeat of each", seconds=40)
-    await until(lambda: waiting_jobs(database) == 0, "jobs", seconds=20)
+    await until(lambda: not database.query("SELECT id FROM procrastinate_jobs"), "end of all jobs", seconds=20)
     after = contents(database)
     for table in TABLES:
         assert after[table] == before[table], table
@@ -139,5 +139,7 @@ async def test_of_two_workers_with_the_same_run_one_goes_on(
     await check([turn], "count to 150", database)
     assert watcher.tab.state.texts[-1] == " ".join(str(number) for number in range(1, 151))
     ((attempts,),) = database.query("SELECT attempts FROM chat_run WHERE id = %s", uuid.UUID(ack["run_id"]))
-    assert [attempt["outcome"] for attempt in attempts] == ["lost", "completed"]
-    assert len({attempt["worker"] for attempt in attempts}) == 2
+    *others, last = [attempt["outcome"] for attempt in attempts]
+    assert others
+    assert set(others) == {"lost"}
+    assert last == "completed"

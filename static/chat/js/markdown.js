@@ -52,6 +52,7 @@ purify.addHook("afterSanitizeAttributes", (node) => {
   if (element.tagName === "INPUT") {
     element.setAttribute("type", "checkbox");
     element.setAttribute("disabled", "");
+    element.setAttribute("aria-label", element.hasAttribute("checked") ? "Done" : "Open");
   }
   if (element.tagName === "A") external(/** @type {HTMLAnchorElement} */ (element));
   if (element.tagName === "IMG") picture(/** @type {HTMLImageElement} */ (element));
