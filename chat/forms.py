@@ -18,6 +18,13 @@ class SignUpForm(UserCreationForm):  # type: ignore[type-arg]  # no generic at r
         model = User
         fields = ("username",)
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["username"].help_text = ""  # what a name may not have is said where it has it
+        self.fields["password1"].help_text = "At least 8 characters, and not one that many use."
+        self.fields["password2"].help_text = ""
+        self.fields["password2"].label = "Password again"
+
 
 class DeleteAccountForm(forms.Form):
     """The password once more, so that an open page alone deletes nothing; guesses count as those at the door do."""

@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db import transaction
 from django.http import HttpRequest
 from ninja import Router, Schema
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from chat import commands, history, objects, runs, threads
 from chat.errors import InvalidField, NotFound, UnknownCommand
@@ -30,11 +30,11 @@ class ThreadPage(Schema):
     cursor: str | None
 
 
-class NewThread(Schema):
+class NewThread(BaseModel):  # no Schema, which reads attributes too: "x" has a `title`
     title: str = ""
 
 
-class ThreadChange(Schema):
+class ThreadChange(BaseModel):
     """What is to change; a field that is left out stays."""
 
     title: str | None = None

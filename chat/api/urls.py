@@ -47,8 +47,9 @@ def _invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
         return _answer(
             request, errors.NotFound("There is no such thing.")
         )  # an id that is no id names nothing
+    # Of a body, the second place is the name of the operation's parameter.
     fields = {
-        ".".join(str(part) for part in problem["loc"][1:]) or "body": problem["msg"]
+        ".".join(str(part) for part in problem["loc"][2 if problem["loc"][0] == "body" else 1 :]) or "body": problem["msg"]
         for problem in error.errors
     }
     name, words = next(iter(fields.items()))

@@ -1,4 +1,7 @@
-"""Sites for the browser tests, and the browsers of people at them. No page may complain, ask elsewhere, or miss a file."""
+"""Sites for the browser tests, and the browsers of people at them.
+
+No page may complain, ask elsewhere, or miss a file.
+"""
 
 from __future__ import annotations
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import io
-import signal
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 from playwright.async_api import expect
@@ -15,7 +15,9 @@ from tests.client import Person
 from tests.site import Site
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from playwright.async_api import WebSocketRoute
 
     from tests.browser.pages import Tab
 
@@ -38,21 +40,22 @@ async def test_the_pictures_of_the_documentation(site: Site, device: OpenDevice)
     desk = await device(site, ada)
     tab = await desk.open()
     await shoot(tab, "thread-empty")
+    show_the_rest = await hold_at_preview(tab, 2)
     await tab.say("Paint a red fox at sunset")
-    await expect(tab.cards.locator("img.preview").first).to_be_attached()
-    site.web.send_signal(signal.SIGSTOP)  # holds the run where it is
-    await shoot(tab, "thread-streaming", loading=False)
-    site.web.send_signal(signal.SIGCONT)
+    await expect(tab.cards.locator("img.preview").last).to_be_visible()
+    await shoot(tab, "thread-streaming")
+    show_the_rest()
     thread_id = await tab.is_in_a_thread()
     await tab.is_done()
     await tab.has_background()
     await expect(tab.title).to_have_text("A red fox at sunset")
     await shoot(tab, "thread")
-    for name, options in {
+    looks: dict[str, dict[str, Any]] = {
         "thread-dark": {"color_scheme": "dark"},
         "thread-phone": {"phone": True},
         "thread-phone-dark": {"phone": True, "color_scheme": "dark"},
-    }.items():
+    }
+    for name, options in looks.items():
         other = await device(site, ada, **options)
         await shoot(await other.open(thread_id), name)
         await shoot(await other.open(), name.replace("thread", "thread-empty"))
@@ -86,10 +89,36 @@ async def person_with_a_past(site: Site) -> Person:
     return ada
 
 
-async def shoot(tab: Tab, name: str, *, loading: bool = True) -> None:
+async def hold_at_preview(tab: Tab, number: int) -> Callable[[], None]:
+    """From this preview on keep from the tab what its thread tells it, until what this gives back is called."""
+    held: list[tuple[WebSocketRoute, str | bytes]] = []
+    previews = 0
+
+    def route(socket: WebSocketRoute) -> None:
+        def take(frame: str | bytes) -> None:
+            nonlocal previews
+            if previews >= number:
+                held.append((socket, frame))
+                return
+            previews += '"preview_url":"/' in str(frame)
+            socket.send(frame)
+
+        socket.connect_to_server().on_message(take)
+
+    def release() -> None:
+        nonlocal previews
+        previews = -1_000
+        for socket, frame in held:
+            socket.send(frame)
+
+    await tab.page.route_web_socket(re.compile(r"/ws/threads/[\w-]+/"), route)
+    await tab.page.reload()
+    return release
+
+
+async def shoot(tab: Tab, name: str) -> None:
     """Take the picture once the page has loaded and is still, and keep it small."""
-    if loading:
-        await tab.page.wait_for_load_state("networkidle")
+    await tab.page.wait_for_load_state("networkidle")
     await tab.is_still()
     shot = Image.open(io.BytesIO(await tab.page.screenshot())).convert("RGB")
     data = next(data for data in encodings(shot) if len(data) <= BYTES_MAX)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from playwright.async_api import expect
+from playwright.async_api import FilePayload, expect
 
 from tests.browser.conftest import OpenDevice
 from tests.client import Person
@@ -54,9 +54,10 @@ async def test_a_picture_is_attached_and_shown_in_every_tab(
 ) -> None:
     desk = await device(site, ada)
     tab = await desk.open()
-    picture = {"name": "my cat.png", "mimeType": "image/png", "buffer": png(320, 200, (200, 90, 40))}
-    await tab.page.locator("input[type=file]").set_input_files([picture, {**picture, "name": "too much.png"}])
-    await tab.page.get_by_role("button", name="Remove too much.png").click()
+    data = png(320, 200, (200, 90, 40))
+    cat, dog = (FilePayload(name=f"{name}.png", mimeType="image/png", buffer=data) for name in ("cat", "dog"))
+    await tab.page.locator("input[type=file]").set_input_files([cat, dog])
+    await tab.page.get_by_role("button", name="Remove dog.png").click()
     await expect(
         tab.page.get_by_role("list", name="Attached pictures").get_by_role("listitem")
     ).to_have_count(1)
@@ -72,7 +73,7 @@ async def test_a_picture_is_attached_and_shown_in_every_tab(
     await late.page.keyboard.press("Escape")
     await expect(late.dialog).to_have_count(0)
     await expect(late.questions.locator(".attached button")).to_be_focused()
-    broken = {"name": "broken.png", "mimeType": "image/png", "buffer": b"no picture at all"}
+    broken = FilePayload(name="broken.png", mimeType="image/png", buffer=b"no picture at all")
     await tab.page.locator("input[type=file]").set_input_files([broken])
     await expect(tab.hint).to_have_attribute("data-kind", "bad")
     await expect(tab.page.get_by_role("list", name="Attached pictures")).to_be_hidden()

@@ -26,51 +26,61 @@ CORPUS: dict[str, tuple[str, list[str]]] = {
         ["first", "last", f"<script>{RUN}</script>"],
     ),
     "a block of html": (
-        f"<div onclick={RUN} style=position:fixed;inset:0>\n<script src={EVIL}/s.js></script>\nwords inside\n</div>\n\nlast",
+        (f"<div onclick={RUN} style=position:fixed;inset:0>\n<script src={EVIL}/s.js></script>\nwords inside\n</div>"
+        "\n\nlast"),
         ["words inside", "last"],
     ),
     "links that run": (
-        f"[one](javascript:{RUN}) [two](JaVaScRiPt:{RUN}) [three](data:text/html,<script>{RUN}</script>)"
-        f" [four](vbscript:x) [five](&#106;avascript:{RUN}) [six](java&Tab;script:{RUN}) <javascript:{RUN}>",
+        (f"[one](javascript:{RUN}) [two](JaVaScRiPt:{RUN}) [three](data:text/html,<script>{RUN}</script>)"
+        f" [four](vbscript:x) [five](&#106;avascript:{RUN}) [six](java&Tab;script:{RUN}) <javascript:{RUN}>"),
         ["one", "two", "three", "four", "five", "six"],
     ),
     "links to elsewhere": (
-        f"[one](//evil.example/x) [two](\\\\evil.example) [three](/\\evil.example) {EVIL}/auto www.evil.example"
-        f" mail@evil.example [four]({EVIL}/?q=1 'title\" onmouseover=\"{RUN}')",
+        (f"[one](//evil.example/x) [two](\\\\evil.example) [three](/\\evil.example) {EVIL}/auto www.evil.example"
+        f" mail@evil.example [four]({EVIL}/?q=1 'title\" onmouseover=\"{RUN}')"),
         ["one", "two", "three", "auto", "www.evil.example", "four"],
     ),
     "pictures from elsewhere": (
-        f"![one]({EVIL}/i.png) ![two](//evil.example/j.png) ![three](/images/../logout/) ![four](data:image/svg+xml,<svg/>)"
-        f" ![five\" onerror=\"{RUN}]({EVIL}/k.png \"x\\\" onerror=\\\"{RUN}\") ![]({EVIL}/l.png)",
+        (f"![one]({EVIL}/i.png) ![two](//evil.example/j.png) ![three](/images/../logout/)"
+        " ![four](data:image/svg+xml,<svg/>)"
+        f" ![five\" onerror=\"{RUN}]({EVIL}/k.png \"x\\\" onerror=\\\"{RUN}\") ![]({EVIL}/l.png)"),
         ["one", "two", "three", "five"],
     ),
     "frames, styles and forms": (
-        f"<iframe src={EVIL}></iframe><object data={EVIL}></object><embed src={EVIL}>"
+        (f"<iframe src={EVIL}></iframe><object data={EVIL}></object><embed src={EVIL}>"
         f"<style>@import '{EVIL}/c.css'; body {{ display: none }}</style><link rel=stylesheet href={EVIL}/c.css>"
         f"<form action={EVIL}><input autofocus onfocus={RUN}><button formaction={EVIL}>press</button></form>"
-        f"<base href={EVIL}/><meta http-equiv=refresh content='0;url={EVIL}'><video poster={EVIL}/p.png src={EVIL}/v></video> last",
+        f"<base href={EVIL}/><meta http-equiv=refresh content='0;url={EVIL}'>"
+        f"<video poster={EVIL}/p.png src={EVIL}/v></video> last"),
         ["last", "press"],
     ),
     "foreign markup": (
-        f"<math><mtext><table><mglyph><style><!--</style><img title='--&gt;&lt;img src=1 onerror={RUN}&gt;'>"
+        (f"<math><mtext><table><mglyph><style><!--</style><img title='--&gt;&lt;img src=1 onerror={RUN}&gt;'>"
         f"<svg><animate onbegin={RUN} attributeName=x dur=1s><a xlink:href=javascript:{RUN}><text>t</text></a></svg>"
-        f"<details open ontoggle={RUN}><summary>sum</summary>deep</details> <![CDATA[<img src=x onerror={RUN}>]]> last",
+        f"<details open ontoggle={RUN}><summary>sum</summary>deep</details><![CDATA[<img src=x onerror={RUN}>]]> last"),
         ["sum", "deep", "last"],
     ),
     "clobbered names": (
-        "<a id=page name=page></a><form id=announcer name=body><input name=attributes></form><img name=getElementById>"
-        "\n\n[toString][] [constructor] [__proto__] [hasOwnProperty]\n\n```__proto__\nx = 1\n```\n\n```constructor\ny = 2\n```\n\n"
-        "| __proto__ | toString |\n|---|---|\n| a | b |\n\nlast",
+        ("<a id=page name=page></a><form id=announcer name=body><input name=attributes></form><img name=getElementById>"
+        "\n\n[toString][] [constructor] [__proto__] [hasOwnProperty]\n\n"
+        "```__proto__\nx = 1\n```\n\n```constructor\ny = 2\n```\n\n"
+        "| __proto__ | toString |\n|---|---|\n| a | b |\n\nlast"),
         ["toString", "constructor", "__proto__", "x = 1", "y = 2", "last"],
     ),
     "a fence that tries to leave": (
-        f'```html" onload="{RUN}\n<script>{RUN}</script>\n<img src=x onerror={RUN}>\n```\n\nlast\n\n```js\nnever closed <b>\n',
+        (f'```html" onload="{RUN}\n<script>{RUN}</script>\n<img src=x onerror={RUN}>\n```\n\nlast\n\n'
+        "```js\nnever closed <b>\n"),
         [f"<script>{RUN}</script>", "last", "never closed <b>"],
     ),
-    "depth": (">" * 200 + " deepest\n\n" + "".join("  " * at + "- item\n" for at in range(60)) + "\nlast", ["deepest", "last"]),
+    "depth": (
+        ">" * 200 + " deepest\n\n" + "".join("  " * at + "- item\n" for at in range(60)) + "\nlast",
+        ["deepest", "last"],
+    ),
     "brackets": ("[" * 400 + "*" * 400 + "`" * 7 + "_" * 300 + " last", ["last"]),
     "a huge table": (
-        "| a | b | c |\n|---|---|---|\n" + "".join(f"| row {at} | x | <b onmouseover={RUN}>y</b> |\n" for at in range(150)) + "\nlast",
+        "| a | b | c |\n|---|---|---|\n"
+        + "".join(f"| row {at} | x | <b onmouseover={RUN}>y</b> |\n" for at in range(150))
+        + "\nlast",
         ["row 0", "row 149", "last"],
     ),
     "odd characters": (

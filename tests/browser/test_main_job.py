@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from playwright.async_api import expect
 
 from tests.browser.conftest import OpenDevice
-
 from tests.client import Person
 from tests.conftest import StartServer
 from tests.fakes.openai_server import FakeOpenAI

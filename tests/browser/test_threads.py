@@ -110,7 +110,7 @@ async def test_older_messages_come_when_scrolled_to_and_reading_is_not_disturbed
     while await first.count() == 0:
         before = await tab.questions.count()
         await scroller.evaluate("(box) => { box.scrollTop = 0 }")
-        await tab.until(tab.questions.count, lambda count: count > before, "older messages")
+        await expect(tab.questions.nth(before)).to_be_attached()
     await expect(tab.questions).to_have_count(45)
     assert await _numbers(tab.questions) == list(range(1, 46))
     assert await _numbers(tab.answers) == list(range(1, 46))
