@@ -23,7 +23,6 @@ class SignUpForm(UserCreationForm):  # type: ignore[type-arg]  # no generic at r
         self.fields["username"].help_text = ""  # what a name may not have is said where it has it
         self.fields["password1"].help_text = "At least 8 characters, and not one that many use."
         self.fields["password2"].help_text = ""
-        self.fields["password2"].label = "Password again"
 
 
 class DeleteAccountForm(forms.Form):

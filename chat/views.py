@@ -12,11 +12,12 @@ from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import User
 from django.contrib.auth.views import LoginView
 from django.core.files.storage import default_storage
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.defaults import page_not_found
 
 from chat import access, accounts, commands, configured, history, images
 from chat.errors import ChatError, NotFound
@@ -199,6 +200,14 @@ def preview(request: HttpRequest, thread_id: UUID, name: str) -> HttpResponse:
     if user is None or not Thread.objects.owned_by(user).filter(id=thread_id).exists():
         raise Http404
     return _private(images.preview_path(thread_id, name), "image/jpeg")
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """No route: a page for people, and the API's own words for programs."""
+    if request.path.startswith("/api/"):
+        nothing = NotFound("There is no such thing.")
+        return JsonResponse(nothing.as_dict(), status=nothing.status)
+    return page_not_found(request, exception)
 
 
 def _visible_image(request: HttpRequest, image_id: UUID) -> Image:

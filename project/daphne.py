@@ -19,6 +19,7 @@ from daphne.server import Server
 from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
 
 LOOK_SECONDS = 0.02
+MESSAGES_WAITING_MAX = 100
 
 
 class _Reading:
@@ -27,8 +28,10 @@ class _Reading:
     Without it, answers to somebody who only asks would pile up here.
     """
 
-    def __init__(self, transport: Any) -> None:
+    def __init__(self, transport: Any, waiting: Callable[[], int]) -> None:
         self._transport = transport
+        self._waiting = waiting
+        self._is_held = False
 
     def pauseProducing(self) -> None:  # noqa: N802  Twisted's name, like those below
         self._transport.pauseProducing()
@@ -36,8 +39,23 @@ class _Reading:
     def resumeProducing(self) -> None:  # noqa: N802
         if self._transport.disconnecting:
             self._transport.startWriting()  # Twisted waits for nothing else, but forgets that it was to close
-        else:
+        elif not self._is_held:
             self._transport.resumeProducing()
+
+    def hold(self) -> None:
+        """Read nothing more until most of what was read is dealt with."""
+        if not self._is_held and self._waiting() > MESSAGES_WAITING_MAX:
+            self._is_held = True
+            self._transport.pauseProducing()
+            self._look()
+
+    def _look(self) -> None:
+        if self._waiting() > MESSAGES_WAITING_MAX / 2:
+            asyncio.get_running_loop().call_later(LOOK_SECONDS, self._look)
+            return
+        self._is_held = False
+        if not self._transport.producerPaused:
+            self.resumeProducing()
 
     def stopProducing(self) -> None:  # noqa: N802
         """The connection is gone."""
@@ -57,8 +75,13 @@ async def _send_and_wait(server: Server, protocol: Any, message: dict[str, Any])
 class _Protocol(WebSocketProtocol):  # type: ignore[misc]
     def makeConnection(self, transport: Any) -> None:  # noqa: N802  Twisted's name
         transport.unregisterProducer()  # the HTTP channel that it was before
-        transport.registerProducer(_Reading(transport), True)
+        self._reading = _Reading(transport, lambda: self.application_queue.qsize())
+        transport.registerProducer(self._reading, True)
         super().makeConnection(transport)
+
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:  # noqa: N802, N803  Autobahn's names
+        super().onMessage(payload, isBinary)
+        self._reading.hold()
 
     def serverClose(self, code: int | None = None) -> None:  # noqa: N802  Daphne's name
         # Autobahn refuses codes that it thinks an application must not use; RFC 6455's registry has 1012 for servers.

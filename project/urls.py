@@ -5,6 +5,8 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import include, path
 
+handler404 = "chat.views.not_found"
+
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("", include("chat.urls")),

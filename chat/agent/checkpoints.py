@@ -34,6 +34,8 @@ _SETUP_LOCK = 0x6261636B64726F70
 """The advisory lock that lets one process at a time make the tables: concurrent set-ups of LangGraph's fail."""
 
 _SETUP_SECONDS = 60
+_TRANSACTION_SECONDS = 7
+"""Longer than any write takes, shorter than what is left of a takeover's ten seconds."""
 
 
 _DROP_INPUT = (
@@ -91,11 +93,22 @@ def open_pool(conninfo: str, *, min_size: int = 1, max_size: int = 8, check: Che
         min_size=min_size,
         max_size=max_size,
         open=False,
+        configure=_bound_transactions,
         reconnect_timeout=2.0,  # then it waits for somebody to ask: its pauses would grow with the outage
         check=check or AsyncConnectionPool.check_connection,
         kwargs={"autocommit": True, "row_factory": dict_row},
         name="checkpoints",
     )
+
+
+async def _bound_transactions(connection: AsyncConnection[DictRow]) -> None:
+    """Let no worker that is frozen within a write keep the fence's lock from who takes its run over.
+
+    Within a pipeline the server does not see that it waits for its client, so idle_in_transaction_session_timeout does
+    not help there; Postgres before 17 has nothing else.
+    """
+    if connection.info.server_version >= 170000:
+        await connection.execute(f"SET transaction_timeout = '{_TRANSACTION_SECONDS}s'")
 
 
 async def delete(pool: Pool, thread_id: str) -> None:

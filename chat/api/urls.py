@@ -47,13 +47,15 @@ def _invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
         return _answer(
             request, errors.NotFound("There is no such thing.")
         )  # an id that is no id names nothing
-    # Of a body, the second place is the name of the operation's parameter.
-    fields = {
-        ".".join(str(part) for part in problem["loc"][2 if problem["loc"][0] == "body" else 1 :]) or "body": problem["msg"]
-        for problem in error.errors
-    }
+    fields = {_field(problem["loc"]): problem["msg"] for problem in error.errors}
     name, words = next(iter(fields.items()))
     return _answer(request, errors.InvalidField(f"{name}: {words}", fields=fields))
+
+
+def _field(place: tuple[str | int, ...]) -> str:
+    """The field's name for a client, who knows nothing of the parameter that takes the body."""
+    names = place[2:] if place[0] == "body" else place[1:]
+    return ".".join(str(name) for name in names) or "body"
 
 
 @api.exception_handler(HttpError)

@@ -314,6 +314,18 @@ async def test_a_session_needs_its_csrf_token_to_change_anything(any_site: Site)
         check_error(await browser.post("/api/v1/threads", json={}, headers=foreign), 403, "forbidden")
 
 
+async def test_what_is_no_route_and_what_is_no_object_is_said_in_the_api_s_own_words(any_site: Site) -> None:
+    ada = await any_site.person()
+    thread_id = await ada.thread()
+    check_error(await ada.http.get("/nothing"), 404, "not_found")
+    check_error(await ada.http.get("/threads/nothing/events"), 404, "not_found")
+    for body in ([], 5, "x"):
+        check_error(await ada.http.post("/threads", json=body), 422, "invalid_field")
+        check_error(await ada.http.patch(f"/threads/{thread_id}", json=body), 422, "invalid_field")
+    wrong = await ada.http.patch(f"/threads/{thread_id}", json={"archived": "maybe"})
+    assert set(wrong.json()["details"]["fields"]) == {"archived"}
+
+
 async def test_the_probes_answer(any_site: Site) -> None:
     async with httpx.AsyncClient(base_url=any_site.web.url, trust_env=False) as client:
         assert (await client.get("/healthz")).status_code == 200

@@ -16,6 +16,8 @@ from chat import commands, consumers, errors, events, execution, frames, history
 from chat.agent import models
 from chat.api.threads import ThreadEntry
 from chat.api.urls import api
+from chat.runs import claims
+from chat.runs import rows as run_rows
 from tests.services.process import ROOT
 from tests.site import check_event
 
@@ -156,6 +158,9 @@ def test_every_reason_of_a_failed_run_is_listed() -> None:
     listed = {row[0].strip("`") for row in rows(section("Errors").partition("### Why a run fails")[2])}
     given = set(re.findall(r"""\bFailure\(\s*"(\w+)\"""", inspect.getsource(models)))
     given |= set(re.findall(r"""_fail\(\s*"(\w+)\"""", inspect.getsource(execution)))
+    given |= set(
+        re.findall(r"""RunError\(code="(\w+)\"""", inspect.getsource(claims) + inspect.getsource(run_rows))
+    )
     assert listed == given
 
 

@@ -7,6 +7,7 @@ import io
 import os
 import time
 import uuid
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -22,6 +23,7 @@ from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 from procrastinate.contrib.django import app
+from procrastinate.exceptions import AlreadyEnqueued
 
 from chat import (
     accounts,
@@ -265,7 +267,8 @@ def test_an_account_is_deleted_from_its_page_with_its_password_only(ada: User) -
 async def test_the_worker_keeps_house(server: StartServer, database: Database) -> None:
     web = await server()
     database.query("INSERT INTO django_session VALUES ('old', '', now() - interval '1 day')")
-    await app.configure_task(tasks.keep_house.name).defer_async(timestamp=0)
+    with suppress(AlreadyEnqueued):  # a worker that starts in the minutes after seven has the hour's own waiting
+        await app.configure_task(tasks.keep_house.name).defer_async(timestamp=0)
     async with asyncio.timeout(10):
         while database.query("SELECT 1 FROM django_session"):
             await asyncio.sleep(0.05)

@@ -23,6 +23,7 @@ test("a place past the end of the text so far is its end", () => {
 test("the steps' line says what an answer took", () => {
   assert.equal(stepsLine(answer({})), "");
   assert.equal(stepsLine(answer({ tool_calls: [call("c1", 0)] })), "Used 1 tool");
+  assert.equal(stepsLine(answer({ tool_calls: [{ ...call("c1", 0), status: "running" }] })), "Using 1 tool");
   assert.equal(stepsLine(answer({ reasoning: "Hm", tool_calls: [call("c1", 0), call("c2", 0)] })), "Thought for 3 s · used 2 tools");
   assert.equal(stepsLine(answer({ reasoning: "Hm" })), "Thought it over");
 });

@@ -81,7 +81,9 @@ async def test_a_worker_that_was_frozen_anywhere_past_its_lease_writes_nothing_w
                 signal.pidfd_send_signal(_pidfd(pid), signal.SIGCONT)
     # They live again, with new heartbeats, for long enough to have come behind the place where they were frozen.
     await until(lambda: beating_since(database, woken_at + 4) >= len(FROZEN), "heartbeat of each", seconds=40)
-    await until(lambda: not database.query("SELECT id FROM procrastinate_jobs"), "end of all jobs", seconds=20)
+    await until(
+        lambda: not database.query("SELECT id FROM procrastinate_jobs"), "end of all jobs", seconds=20
+    )
     after = contents(database)
     for table in TABLES:
         assert after[table] == before[table], table

@@ -167,7 +167,9 @@ def stuck(database: Database) -> int:
 
 
 def waiting_jobs(database: Database) -> int:
-    ((count,),) = database.query("SELECT count(*) FROM procrastinate_jobs WHERE status = 'todo' AND attempts = 0")
+    ((count,),) = database.query(
+        "SELECT count(*) FROM procrastinate_jobs WHERE status = 'todo' AND attempts = 0"
+    )
     return int(count)
 
 

@@ -39,7 +39,8 @@ export function codeUnits(text, codePoints) {
 /** How an answer came about, in one line, or "". @param {Message} message */
 export function stepsLine(message) {
   const count = message.tool_calls.length;
-  const used = count ? `used ${count} ${count === 1 ? "tool" : "tools"}` : "";
+  const verb = message.tool_calls.some((call) => call.status === "running") ? "using" : "used";
+  const used = count ? `${verb} ${count} ${count === 1 ? "tool" : "tools"}` : "";
   if (!message.reasoning) return capitalised(used);
   const [first] = message.tool_calls;
   const seconds = first ? Math.round((Date.parse(first.started_at) - Date.parse(message.created_at)) / 1000) : 0;

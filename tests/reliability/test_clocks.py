@@ -1,0 +1,87 @@
+"""Clocks that disagree or are put back: what must not depend on them does not."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import psycopg
+import pytest_asyncio
+from django.contrib.auth.models import User
+from django.utils import timezone
+from psycopg.types.json import Jsonb
+
+from chat import commands, db, runs, threads
+from chat.agent import checkpoints
+from chat.db import in_thread
+from chat.models import Message, Run, Thread, ToolCall
+from tests.services.databases import Database
+
+
+@pytest_asyncio.fixture
+async def thread(database: Database) -> Thread:
+    def make() -> Thread:
+        return threads.create(User.objects.create(username="ada"))
+
+    return await in_thread(make)
+
+
+@pytest_asyncio.fixture
+async def pool(database: Database) -> AsyncIterator[checkpoints.Pool]:
+    pool = checkpoints.open_pool(database.url)
+    await pool.open()
+    yield pool
+    await pool.close()
+
+
+async def test_a_run_whose_tool_began_later_than_now_can_be_stopped(thread: Thread) -> None:
+    def stop() -> tuple[str, int | None, int | None]:
+        said = commands.SendMessage(id="1", text="paint")
+        run_id = uuid.UUID(runs.honour(thread.owner, thread.id, said)["run_id"])
+        claim = runs.claim(run_id, "here")
+        assert claim
+        later = timezone.now() + timedelta(hours=1)
+        ToolCall.objects.create(
+            run_id=run_id, message_id=claim.answer_id, tool_call_id="c", name="paint", started_at=later
+        )
+        Run.objects.filter(id=run_id).update(started_at=later)
+        runs.honour(thread.owner, thread.id, commands.Stop(id="2"))
+        run = Run.objects.get(id=run_id)
+        return run.status, run.elapsed_ms, ToolCall.objects.get().duration_ms
+
+    assert await in_thread(stop) == ("stopped", 0, 0)
+
+
+async def test_runs_come_in_the_order_in_which_they_were_asked_for_whatever_the_clock_said(
+    thread: Thread,
+) -> None:
+    def order() -> list[bool]:
+        asked = [
+            runs.honour(thread.owner, thread.id, commands.SendMessage(id=str(n), text=str(n)))
+            for n in range(3)
+        ]
+        ids = [uuid.UUID(answer["run_id"]) for answer in asked]
+        for hours, (id_, answer) in enumerate(zip(ids, asked, strict=True)):
+            earlier = timezone.now() - timedelta(hours=hours)
+            Run.objects.filter(id=id_).update(created_at=earlier)
+            Message.objects.filter(id=answer["message_id"]).update(created_at=earlier)
+        return [runs.claim(id_, "here") is not None for id_ in reversed(ids)]
+
+    assert await in_thread(order) == [False, False, True]
+
+
+async def test_a_takeover_goes_on_from_the_last_step_though_its_clock_was_behind(
+    database: Database, pool: checkpoints.Pool
+) -> None:
+    # The ids are made of the time: the third step was written by a worker whose clock was behind.
+    for step, checkpoint_id in ((0, "1f0-b"), (1, "1f0-c"), (2, "1f0-a")):
+        with psycopg.connect(database.url) as connection:
+            connection.execute(
+                "INSERT INTO checkpoints (thread_id, checkpoint_ns, checkpoint_id, checkpoint, metadata)"
+                " VALUES ('t', '', %s, %s, %s)",
+                (checkpoint_id, Jsonb({}), Jsonb({"run_id": "r", "step": step})),
+            )
+    saver = checkpoints.FencedSaver(pool, None)
+    assert await saver.last_of("t", "r") == "1f0-a"
+    await db.close()

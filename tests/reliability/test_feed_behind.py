@@ -1,0 +1,59 @@
+"""A subscriber that is ahead of its process: the layer is deaf, and its snapshot knew more than the topic."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator
+
+import pytest_asyncio
+from django.contrib.auth.models import User
+from django.db import transaction
+
+from chat import events, feed, groups, log, threads
+from chat.db import in_thread
+from tests.services.databases import Database
+
+
+@pytest_asyncio.fixture
+async def thread_id(database: Database) -> AsyncIterator[uuid.UUID]:
+    yield (await in_thread(lambda: threads.create(User.objects.create(username="ada")))).id
+    await feed.close()
+    await groups.close()
+
+
+async def write(thread_id: uuid.UUID, words: str) -> None:
+    def record() -> None:
+        with transaction.atomic():
+            log.record(thread_id, [events.AssistantDelta(message_id="m", text=word) for word in words])
+
+    await in_thread(record)
+
+
+def text_of(frames: list[log.Frame]) -> str:
+    return "".join(events.loads(frame.text)["text"] for frame in frames)
+
+
+async def test_what_a_snapshot_had_does_not_come_again_in_merged_frames(thread_id: uuid.UUID) -> None:
+    topic = feed.Topic(thread_id, 0)
+    subscription = feed.Subscription(topic, 0)
+    topic.subscriptions.add(subscription)
+    await write(thread_id, "abcdef")
+    subscription.begin(3)  # a snapshot of the third event
+    assert topic.look(6)
+    assert topic._repair
+    await topic._repair
+    assert text_of(await subscription.next()) == "def"
+
+
+async def test_what_was_queued_before_the_snapshot_came_does_not_come_again_either(
+    thread_id: uuid.UUID,
+) -> None:
+    topic = feed.Topic(thread_id, 0)
+    subscription = feed.Subscription(topic, 0)
+    topic.subscriptions.add(subscription)
+    await write(thread_id, "abcdef")
+    assert topic.look(6)
+    assert topic._repair
+    await topic._repair
+    subscription.begin(3)
+    assert text_of(await subscription.next()) == "def"
