@@ -10,7 +10,7 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generat
 	--no-emit-find-links --custom-compile-command "make lock" $(UPGRADE)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench bench-quick lock shots clean
+.PHONY: help run test soak mutations lint format bench bench-quick lock shots clean
 
 help:  ## Say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -22,6 +22,12 @@ test: lint  ## Check and test everything
 	npm run --silent test
 	@$(PYTHON) -m tests.services.browsers
 	$(PYTHON) -m pytest
+
+soak: .venv/.dev node_modules/.dev  ## Hurt it for longer, and print the figures (SOAK_SECONDS=600)
+	SOAK_SECONDS=$(or $(SOAK_SECONDS),600) $(PYTHON) -m pytest tests/reliability -s -q
+
+mutations: .venv/.dev  ## Take every control out of a copy, one by one, and see its test fail
+	$(PYTHON) -m tests.soak.mutations
 
 lint: .venv/.dev node_modules/.dev  ## Check the code without running it
 	$(PYTHON) -m ruff check

@@ -29,6 +29,7 @@ FEW = 4
 """So many messages that wait together go to their groups one by one; more go to everyone in one."""
 SEND_SECONDS = 2.0
 REJOIN_SECONDS = 0.5
+HEAR_AGAIN_SECONDS = 0.05
 
 
 def thread(thread_id: uuid.UUID) -> str:
@@ -147,18 +148,19 @@ class Exchange:
             self._deliver(group, said)
 
     async def _hear_loop(self) -> None:
-        pause = 0.05
+        pause = HEAR_AGAIN_SECONDS
         while True:
             try:
                 if self._channel is None:
                     self._channel = await self._layer.new_channel("process")
                     self.rejoin()
                 message = await self._layer.receive(self._channel)
-                pause = 0.05
+                pause = HEAR_AGAIN_SECONDS
             except asyncio.CancelledError:
                 raise
             except Exception as error:  # noqa: BLE001
-                logger.warning("the channel layer does not answer: %r; the log carries on alone", error)
+                level = logging.WARNING if pause == HEAR_AGAIN_SECONDS else logging.DEBUG  # once an outage
+                logger.log(level, "the channel layer does not answer: %r; the log carries on alone", error)
                 self.rejoin()  # it may come back without its memory
                 await asyncio.sleep(pause)  # a pace for asking again, not a wait for a result
                 pause = min(pause * 2, 2.0)

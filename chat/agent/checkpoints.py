@@ -196,7 +196,7 @@ class FencedSaver(AsyncPostgresSaver):
         async with (
             self.lock,
             self._pool.connection() as connection,
-            connection.pipeline() as pipeline,
+            connection.pipeline() as batch,
             connection.transaction(),
             connection.cursor(row_factory=dict_row) as fence,
             connection.cursor(binary=True, row_factory=dict_row) as cursor,
@@ -207,7 +207,7 @@ class FencedSaver(AsyncPostgresSaver):
                 await cursor.execute(_DROP_INPUT, consumed)
             yield cursor
             # Not a mere flush: only behind a sync does the server see, and end, a transaction whose owner is frozen.
-            await pipeline.sync()
+            await batch.sync()
             if await fence.fetchone() is None:
                 raise RunLost
 

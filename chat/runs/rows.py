@@ -109,7 +109,9 @@ def end(thread: Thread, run: Run, status: Run.Status, ending: Ending) -> None:
         case Run.Status.COMPLETED:
             happened.append(events.RunCompleted(run=run.as_object()))
         case Run.Status.FAILED:
-            error = ending.error or objects.RunError(code="run_failed", message="The run failed.", retryable=True)
+            error = ending.error or objects.RunError(
+                code="run_failed", message="The run failed.", retryable=True
+            )
             happened.append(events.RunFailed(run=run.as_object(), error=error))
         case _:
             happened.append(events.RunStopped(run=run.as_object()))

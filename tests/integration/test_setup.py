@@ -134,6 +134,7 @@ async def test_the_deployment_check_has_nothing_to_say_of_production_settings() 
         ({"CHAT_WORKER": "elsewhere"}, "CHAT_WORKER is 'elsewhere'"),
         ({"SIGNUP": "maybe"}, "SIGNUP is 'maybe'"),
         ({"IMAGE_BACKEND": "oils"}, "IMAGE_BACKEND is 'oils'"),
+        ({"IMAGE_BACKEND": "openai"}, "needs OPENAI_API_KEY"),
     ],
 )
 async def test_a_wrong_setting_is_said_in_one_line(env: dict[str, str], words: str) -> None:

@@ -3,22 +3,23 @@
     python -m tests.reliability.doomed MARKS worker SPEC...
     python -m tests.reliability.doomed MARKS daphne|uvicorn PORT SPEC
 
-Imports the project once, forks one process for each SPEC (`boundary[@nth][:action]`, action `kill`, `stop` or `hang`), and
-wraps the function at the boundary from outside: nothing in the project knows of it. A process acts once; MARKS/<spec>.hit then
-holds the moment, MARKS/<spec>.pid who it is.
+Imports the project once, forks one process for each SPEC (`boundary[@nth][:action]`; action `kill`, `stop` or `hang`),
+and wraps the function at the boundary from outside: nothing in the project knows of it. A process acts once;
+MARKS/<spec>.hit then holds the moment, MARKS/<spec>.pid who it is.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ctypes
+import importlib
 import inspect
 import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -61,8 +62,9 @@ def around(holder: Any, name: str, hit: Hit, *, after: bool, when: When = always
 
 
 def _on_deltas_committed(hit: Hit) -> None:
-    from chat import events, execution
+    from chat import events
 
+    execution: Any = importlib.import_module("chat.execution")
     real = execution.append
 
     def append(thread_id: Any, fence: Any, happened: list[Any]) -> Any:
@@ -72,6 +74,25 @@ def _on_deltas_committed(hit: Hit) -> None:
         return written
 
     execution.append = append
+
+
+def _within_checkpoint(hit: Hit) -> None:
+    from chat.agent.checkpoints import FencedSaver
+
+    real = FencedSaver._cursor
+
+    @asynccontextmanager
+    async def cursor(self: Any, *, pipeline: bool = False) -> AsyncIterator[Any]:
+        async with real(self, pipeline=pipeline) as found:
+            if pipeline:
+                await found.execute("SELECT 1")
+                await (
+                    found.fetchone()
+                )  # by a flush: the fence's lock is held, and the server does not know that it waits
+                hit()
+            yield found
+
+    FencedSaver._cursor = cursor  # type: ignore[assignment, method-assign]
 
 
 def _files_kept(hit: Hit) -> None:
@@ -98,7 +119,7 @@ def _ack_written(hit: Hit) -> None:
         if text.startswith('{"type":"ack"'):
             asyncio.get_running_loop().call_later(0.2, hit)  # the server has given it to the kernel by then
 
-    Socket.write = write
+    Socket.write = write  # type: ignore[method-assign]
 
 
 def _running(claim: Any, call: Any, *_: Any) -> bool:
@@ -117,7 +138,7 @@ def boundaries() -> dict[str, Callable[[Hit], None]]:
     """Every named place, with what makes it call."""
     from psycopg import AsyncPipeline
 
-    from chat import consumers, effects, log, naming, runs, worker
+    from chat import effects, log, naming, runs
     from chat.agent.checkpoints import FencedSaver
     from chat.runs import rows
 
@@ -126,8 +147,8 @@ def boundaries() -> dict[str, Callable[[Hit], None]]:
 
     effect = effects.RunEffects
     return {
-        "ack-before-commit": at(consumers.runs, "honour"),
-        "ack-before": at(consumers.runs, "honour", after=True),
+        "ack-before-commit": at(runs, "honour"),
+        "ack-before": at(runs, "honour", after=True),
         "ack-after": _ack_written,
         "claim-before": at(runs, "claim"),
         "claim-after": at(runs, "claim", after=True),
@@ -135,6 +156,7 @@ def boundaries() -> dict[str, Callable[[Hit], None]]:
         "append-before": at(log._Writer, "_execute"),
         "append-after": at(log._Writer, "_execute", after=True),
         "checkpoint-before": at(FencedSaver, "aput"),
+        "checkpoint-within": _within_checkpoint,
         # The transaction is open on the server, the fence's lock held, everything written but not committed.
         "checkpoint-in": at(AsyncPipeline, "sync", after=True),
         "checkpoint-after": at(FencedSaver, "aput", after=True),
@@ -159,7 +181,7 @@ def boundaries() -> dict[str, Callable[[Hit], None]]:
         "title-after": at(naming, "_keep", after=True),
         "restart-before": at(runs, "restart"),
         "restart-after": at(runs, "restart", after=True),
-        "rescue-in": at(worker.runs, "revive"),
+        "rescue-in": at(runs, "revive"),
     }
 
 
@@ -197,13 +219,10 @@ def prepare() -> None:
     import django
 
     django.setup()
-    import chat.agent.painter.local
-    import chat.consumers
+    for name in ("agent.painter.local", "consumers", "management.commands.procrastinate"):
+        importlib.import_module(f"chat.{name}")
     from chat import configured
-    from chat.management.commands import procrastinate
 
-    assert chat.agent.painter.local
-    assert procrastinate.Command
     configured.model()
     configured.the_painter()
 

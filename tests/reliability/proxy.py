@@ -1,4 +1,4 @@
-"""A TCP proxy that treats its connections badly: it cuts them between any two bytes, makes them wait, or leaves them half open."""
+"""A TCP proxy that treats connections badly: cuts them between any two bytes, or leaves them half open."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ import signal
 import time
 import uuid
 from pathlib import Path
+from typing import Any
 
 from tests.client import Person
 from tests.conftest import StartServer, StartWorker
@@ -21,6 +22,7 @@ FROZEN = (
     "token@2:stop",
     "append-before@3:stop",
     "checkpoint-in@3:stop",
+    "checkpoint-within@3:stop",
     "checkpoint-before@3:stop",
     "tool-middle:stop",
     "effect-files:stop",
@@ -51,7 +53,7 @@ async def test_a_worker_that_was_frozen_anywhere_past_its_lease_writes_nothing_w
     ada: Person,
     tmp_path: Path,
 ) -> None:
-    env = {"REDIS_URL": redis_url, "CHAT_WORKER": "external", "DEMO_TOKENS_PER_SECOND": "100"}
+    env: dict[str, Any] = {"REDIS_URL": redis_url, "CHAT_WORKER": "external", "DEMO_TOKENS_PER_SECOND": "100"}
     web = await server("uvicorn", **env)
     rescuer = await worker(**env)
     frozen = doomed("worker", *FROZEN, CHAT_CONCURRENCY="1", **env)
@@ -122,7 +124,7 @@ def _pidfd(pid: int) -> int:
 async def test_of_two_workers_with_the_same_run_one_goes_on(
     server: StartServer, worker: StartWorker, redis_url: str, database: Database, ada: Person
 ) -> None:
-    env = {"REDIS_URL": redis_url, "CHAT_WORKER": "external", "DEMO_TOKENS_PER_SECOND": "60"}
+    env: dict[str, Any] = {"REDIS_URL": redis_url, "CHAT_WORKER": "external", "DEMO_TOKENS_PER_SECOND": "60"}
     web = await server("uvicorn", **env)
     await worker(CHAT_CONCURRENCY="1", **env)
     await worker(CHAT_CONCURRENCY="1", **env)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import os
 import time
 import uuid
 
@@ -18,9 +17,9 @@ from tests.reliability.test_slow_sockets import MEBIBYTE, resident
 from tests.reliability.watching import Watcher, agree
 from tests.services.app import Kind
 from tests.services.databases import Database
-from tests.soak.figures import report
+from tests.soak.figures import LONG, report
 
-FRAMES = int(os.environ.get("SOAK_FRAMES", "20000"))
+FRAMES = 1_000_000 if LONG else 20_000
 SOCKETS = 4
 
 

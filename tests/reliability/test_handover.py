@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import signal
 import time
 from datetime import datetime
+from typing import Any
 
 import pytest
 
@@ -20,7 +22,7 @@ from tests.soak.figures import report
 async def test_a_worker_that_is_asked_to_stop_hands_its_runs_to_another_at_once(
     server: StartServer, worker: StartWorker, redis_url: str, database: Database, ada: Person
 ) -> None:
-    env = {"REDIS_URL": redis_url, "CHAT_WORKER": "external", "DEMO_TOKENS_PER_SECOND": "30"}
+    env: dict[str, Any] = {"REDIS_URL": redis_url, "CHAT_WORKER": "external", "DEMO_TOKENS_PER_SECOND": "30"}
     web = await server("uvicorn", **env)
     first = await worker(**env)
     person = ada.at(web.url)
@@ -57,14 +59,14 @@ def silence(events: list[Frame]) -> float:
     moments = [datetime.fromisoformat(event["at"]) for event in events if "run_id" in event]
     started = next(place for place, event in enumerate(events) if event["type"] == "run_started")
     moments = moments[started:]
-    return max((b - a).total_seconds() for a, b in zip(moments, moments[1:], strict=False))
+    return max((b - a).total_seconds() for a, b in itertools.pairwise(moments))
 
 
 @pytest.mark.parametrize("kind", ["daphne", "uvicorn"])
 async def test_a_server_that_is_asked_to_stop_tells_its_clients_to_come_back(
     kind: Kind, server: StartServer, redis_url: str, database: Database, ada: Person
 ) -> None:
-    env = {"REDIS_URL": redis_url, "DEMO_TOKENS_PER_SECOND": "30"}
+    env: dict[str, Any] = {"REDIS_URL": redis_url, "DEMO_TOKENS_PER_SECOND": "30"}
     stopping = await server(kind, **env)
     person = ada.at(stopping.url)
     watchers = [await Watcher(person, await person.thread()).connect() for _ in range(2)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 import uuid
 
@@ -46,7 +47,7 @@ async def test_a_held_thread_delays_no_other_thread(
         refused_seconds = time.monotonic() - began
         assert problem.value.code == "unavailable"
         await holder.rollback()
-    gaps = [b - a for a, b in zip(arrivals, arrivals[1:], strict=False)]
+    gaps = [b - a for a, b in itertools.pairwise(arrivals)]
     report(
         "beside a held thread",
         p95_gap_ms=1000 * percentile(gaps, 0.95),

@@ -1,4 +1,4 @@
-"""Postgres goes away and comes back: sockets stay, commands are refused meanwhile, runs go on, nothing acknowledged is gone."""
+"""Postgres goes away and comes back: sockets stay, commands are refused meanwhile, nothing acknowledged is gone."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.client import Person, Refused
+from tests.client import Refused
 from tests.conftest import StartServer
 from tests.reliability.own_postgres import OwnPostgres
 from tests.reliability.watching import Watcher, agree
 from tests.services.app import Kind
 from tests.site import new_person
-from tests.soak.figures import report
+from tests.soak.figures import LONG, report
 
 DOWN_SECONDS = 6.0
 
@@ -33,12 +33,17 @@ async def postgres() -> AsyncIterator[OwnPostgres]:
         server.kill()
 
 
-@pytest.mark.parametrize(("kind", "number"), [("daphne", signal.SIGKILL), ("uvicorn", signal.SIGINT)])
+WAYS: list[tuple[Kind, signal.Signals]] = [("daphne", signal.SIGKILL)]
+if LONG:
+    WAYS += [("daphne", signal.SIGINT), ("uvicorn", signal.SIGKILL), ("uvicorn", signal.SIGINT)]
+
+
+@pytest.mark.parametrize(("kind", "number"), WAYS)
 async def test_sockets_and_runs_outlive_a_restart_of_postgres(
     kind: Kind, number: signal.Signals, server: StartServer, postgres: OwnPostgres
 ) -> None:
     database = await postgres.migrated()
-    web = await server(kind, other_database=database, DEMO_TOKENS_PER_SECOND="40")
+    web = await server(kind, other_database=database, DEMO_TOKENS_PER_SECOND="60")
     person = await asyncio.to_thread(new_person, database, web.url)
     watcher = await Watcher(person, await person.thread()).connect()
     idle = await Watcher(person, await person.thread()).connect()
@@ -66,8 +71,8 @@ async def test_sockets_and_runs_outlive_a_restart_of_postgres(
         try:
             again = await idle.tab.ask("send_message", id=id_, text="say: meanwhile", seconds=10)
         except Refused as still:
-            assert still.code == "unavailable"
-            assert time.monotonic() - up_at < 10
+            if still.code != "unavailable" or time.monotonic() - up_at > 10:
+                raise
             await asyncio.sleep(0.1)
     answered_seconds = time.monotonic() - up_at
     await idle.state_of(again["run_id"], seconds=30)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
+from typing import Any
 
 from redis.asyncio import Redis
 
@@ -42,7 +43,11 @@ async def test_tabs_converge_from_the_log_whatever_happens_to_redis(
     database: Database,
     ada: Person,
 ) -> None:
-    env = {"REDIS_URL": redis_server.url, "CHAT_WORKER": "external", "DEMO_TOKENS_PER_SECOND": "60"}
+    env: dict[str, Any] = {
+        "REDIS_URL": redis_server.url,
+        "CHAT_WORKER": "external",
+        "DEMO_TOKENS_PER_SECOND": "60",
+    }
     webs = await asyncio.gather(server("daphne", **env), server("uvicorn", **env))
     await worker(**env)
     people = [ada.at(web.url) for web in webs]

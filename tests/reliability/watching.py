@@ -1,4 +1,4 @@
-"""Somebody who watches a thread through drops, crashes and changes of server, and the question whether all see the same."""
+"""Somebody who watches a thread through drops and crashes, and the question whether all see the same."""
 
 from __future__ import annotations
 
@@ -89,9 +89,9 @@ class Watcher:
                     found: dict[str, Any] = run
                     return found
                 for message in frame["messages"] if frame["type"] == "snapshot" else ():
-                    if message["run_id"] == run_id and message["status"] in ("complete", "failed", "stopped"):
-                        if message["role"] == "assistant":
-                            return {"id": run_id, "status": message["status"], "message_id": message["id"]}
+                    is_answer = message["run_id"] == run_id and message["role"] == "assistant"
+                    if is_answer and message["status"] in ("complete", "failed", "stopped"):
+                        return {"id": run_id, "status": message["status"], "message_id": message["id"]}
             if time.monotonic() > deadline:
                 raise AssertionError(f"run {run_id} has not ended within {seconds:g} s")
             await self.stay()
@@ -132,12 +132,14 @@ async def agree(watchers: Sequence[Watcher], fresh_at: Person, *, seconds: float
     try:
         goal = fresh.seq
         await until(
-            lambda: all(watcher.seq >= goal for watcher in watchers),
+            lambda: all(watcher.seq >= goal or not watcher.is_open for watcher in watchers),
             f"event {goal} everywhere",
             seconds=seconds,
         )
         for watcher in watchers:
             watcher.check_order()
+            if watcher.seq < goal:
+                continue  # it lost its connection meanwhile
             theirs = {frame["seq"] for frame in watcher.frames if _counts(frame)}
 
             def meeting(theirs: set[int] = theirs) -> int | None:
@@ -146,8 +148,7 @@ async def agree(watchers: Sequence[Watcher], fresh_at: Person, *, seconds: float
 
             # At a number that is the end of a frame for both: a replay merges neighbours.
             if meeting() is None:
-                goal = max(theirs)
-                await until(lambda goal=goal: fresh.seq >= goal, f"event {goal}", seconds=seconds)
+                await fresh_reaches(fresh, max(theirs), seconds)
             at = meeting()
             assert at is not None, (sorted(theirs)[-5:], fresh.seq)
             mine, here = state_at(watcher.frames, at), state_at(fresh.frames, at)
@@ -155,6 +156,10 @@ async def agree(watchers: Sequence[Watcher], fresh_at: Person, *, seconds: float
             assert shown(mine, both_show) == shown(here, both_show)
     finally:
         await fresh.drop()
+
+
+async def fresh_reaches(fresh: Watcher, seq: int, seconds: float) -> None:
+    await until(lambda: fresh.seq >= seq, f"event {seq}", seconds=seconds)
 
 
 def shown(state: State, newest: int | None) -> dict[str, Any]:

@@ -6,6 +6,10 @@ import json
 import os
 from pathlib import Path
 
+SOAK_SECONDS = float(os.environ.get("SOAK_SECONDS", "0"))
+"""How long chance goes on; with any, every test takes its long form (`make soak`)."""
+LONG = SOAK_SECONDS > 0
+
 
 def report(what: str, **figures: float) -> None:
     """Print the figures as one line; with FIGURES in the environment, add them to that file too."""

@@ -201,7 +201,6 @@ def test_it_says_that_it_cannot(text: str) -> None:
         ("give me a list", "\n1. "),
         ("show some headings", "\n## "),
         ("a quote", "> "),
-        ("show me a formula", "$$"),
         ("tell me about LangGraph", "checkpoint"),
         ("what is Postgres?", "LISTEN"),
         ("What can you do?", "Paint a picture"),

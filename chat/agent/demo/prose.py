@@ -17,7 +17,7 @@ I am the demo model, so my list is short and exact:
 - **Change the background**: “make the background deep blue”, “a gradient from teal to navy”, \
 “use the last picture”, “no background”
 - **Remember this conversation**: tell me your name, then ask for it; or “what did I ask first?”
-- **Show Markdown**: headings, lists, a table, a quote, a formula, code in Python, JavaScript or SQL
+- **Show Markdown**: headings, lists, a table, a quote, code in Python, JavaScript or SQL
 - **Count**: “count to 200”
 - **Write at length**: “write a long answer”, or “tell me about LangGraph”
 
@@ -60,12 +60,6 @@ And of steps, in their order:
 > The best way out is always through.
 
 Robert Frost, *A Servant to Servants*, 1914.""",
-    "formula": """\
-The sum of the first $n$ numbers is
-
-$$\\sum_{k=1}^{n} k = \\frac{n(n+1)}{2}$$
-
-so the numbers from 1 to 200 add up to $20100$.""",
     "python": """\
 Primes by the sieve of Eratosthenes, in Python:
 

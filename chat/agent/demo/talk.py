@@ -78,7 +78,7 @@ def remember(request: Request) -> Reply | None:
 def markdown(request: Request) -> Reply | None:
     wanted = {
         "headings": r"\bheadings?\b", "lists": r"\blists?\b|\bbullets?\b", "table": r"\btables?\b",
-        "quote": r"\bquotes?\b|\bblockquote\b", "formula": r"\bformulas?\b|\bequations?\b|\blatex\b|\bmath\b",
+        "quote": r"\bquotes?\b|\bblockquote\b",
         "python": r"\bpython\b", "javascript": r"\bjavascript\b|\bjs\b", "sql": r"\bsql\b",
     }  # fmt: skip
     names = [name for name, pattern in wanted.items() if request.find(pattern)]
