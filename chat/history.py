@@ -6,7 +6,7 @@ together from events, another gets from here, and both must be the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -118,6 +118,13 @@ def path_from(thread: Thread, first: Message) -> list[objects.Message]:
     ids = _path_ids(thread, thread.head_id, 1_000_000)
     ids = ids[ids.index(first.id) :]
     return as_objects(thread, Message.objects.filter(id__in=ids), ids)
+
+
+def shown(thread: Thread, ids: Collection[UUID]) -> list[objects.Message]:
+    """Of these messages those on the shown path, and those that wait their turn."""
+    path = [id_ for id_ in _path_ids(thread, thread.head_id, 1_000_000) if id_ in ids]
+    waiting = Message.objects.filter(thread=thread, status=Message.Status.QUEUED, id__in=ids)
+    return [*as_objects(thread, Message.objects.filter(id__in=path), path), *as_objects(thread, waiting)]
 
 
 def _path(thread: Thread, last: UUID | None, limit: int) -> tuple[list[objects.Message], bool]:

@@ -10,7 +10,7 @@ import io
 import threading
 import uuid
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -168,12 +168,10 @@ def find(user: Any, *, query: str = "", before: Image | None = None, limit: int 
     return list(found[:limit])
 
 
-def delete(user: Any, image_id: UUID) -> None:
-    """Delete the person's picture with its files. Raises NotFound."""
-    image = get(user, image_id)
-    with transaction.atomic():
-        image.delete()
-        discard_files([image.file, image.thumbnail])
+def delete(gone: Sequence[Image]) -> None:
+    """Delete pictures with their files, in the caller's transaction; it tells the threads that show them."""
+    Image.objects.filter(id__in=[image.id for image in gone]).delete()
+    discard_files([name for image in gone for name in (image.file, image.thumbnail)])
 
 
 def discard_files(names: list[str]) -> None:

@@ -13,7 +13,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from chat import configured, db, events, images, log
+from chat import configured, db, events, history, images, log
 from chat.agent.tools import css
 from chat.errors import InvalidField, NotFound
 from chat.models import Event, HonouredCommand, Image, Message, Run, Thread, ToolCall
@@ -92,11 +92,10 @@ def delete(user: Any, thread_id: UUID) -> None:
     """Delete the thread with its messages, runs, pictures, files and the agent's memory. Raises NotFound."""
     with transaction.atomic():
         thread = lock(user, thread_id)
-        mine = Image.objects.filter(thread=thread)
-        images.discard_files([name for image in mine for name in (image.file, image.thumbnail)])
         thread.active_run = None
         thread.head = None
-        thread.save(update_fields=["active_run", "head"])
+        thread.background = None
+        thread.save(update_fields=["active_run", "head", "background"])
         for rows in (
             Event.objects.filter(thread=thread),
             HonouredCommand.objects.filter(thread=thread),
@@ -108,6 +107,7 @@ def delete(user: Any, thread_id: UUID) -> None:
             rows._raw_delete(
                 rows.db
             )  # nothing that stays hangs on these rows; a month's log need not be loaded to go
+        _delete_images(list(Image.objects.filter(thread=thread)))
         thread.delete()
         db.execute("DELETE FROM checkpoint_writes WHERE thread_id = %s", [str(thread_id)])
         db.execute("DELETE FROM checkpoint_blobs WHERE thread_id = %s", [str(thread_id)])
@@ -115,6 +115,34 @@ def delete(user: Any, thread_id: UUID) -> None:
         log.end(thread_id)
         log.list_changed(thread.owner_id, thread_id)
         transaction.on_commit(lambda: _delete_previews(thread_id))
+
+
+def delete_image(user: Any, image_id: UUID) -> None:
+    """Delete the person's picture with its files, and tell the threads that show it. Raises NotFound."""
+    with transaction.atomic():
+        _delete_images([images.get(user, image_id)])
+
+
+def _delete_images(gone: list[Image]) -> None:
+    """Delete pictures of one person; they go from the messages they stand in and from behind their threads."""
+    if not gone:
+        return
+    ids = [image.id for image in gone]
+    inside = Message.objects.filter(Q(images__in=ids) | Q(attachments__in=ids))
+    behind = Thread.objects.filter(
+        owner_id=gone[0].owner_id, background__image_id__in=[str(id_) for id_ in ids]
+    )
+    places = {*inside.values_list("thread_id", flat=True), *behind.values_list("id", flat=True)}
+    held = list(Thread.objects.select_for_update().filter(id__in=places).order_by("id"))
+    # An answer that is being written says what is in it when it is whole.
+    changed = set(inside.exclude(status=Message.Status.STREAMING).values_list("id", flat=True))
+    images.delete(gone)
+    for thread in held:
+        for message in history.shown(thread, changed):
+            run_id = UUID(message.run_id) if message.run_id else None
+            log.record(thread.id, [events.MessageCompleted(message=message)], run_id=run_id)
+        if thread.background is not None and thread.background.get("image_id") in map(str, ids):
+            set_background(thread, None)
 
 
 def _delete_previews(thread_id: UUID) -> None:

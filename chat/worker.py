@@ -17,6 +17,7 @@ from django.conf import settings
 from procrastinate import App, PsycopgConnector
 from procrastinate.contrib.django import app as django_app
 from procrastinate.exceptions import ConnectorException
+from procrastinate.jobs import Status
 
 from chat import db, execution, log, runs
 from chat.db import in_thread
@@ -27,8 +28,11 @@ logger = logging.getLogger(__name__)
 HEARTBEAT_SECONDS = 1.5
 SILENT_SECONDS = 5.0
 LOOK_SECONDS = 1.0
-HAND_OVER_SECONDS = 5.0
-"""How long a worker that stops waits for its runs to end a step; what is not there yet is cut off."""
+HAND_OVER_SECONDS = 2.5
+"""How long a worker that stops waits for its runs to end a step; what is not there yet is cut off.
+
+It sends no heartbeat meanwhile, so this and one heartbeat are less than SILENT_SECONDS.
+"""
 
 _RESCUE_LOCK = 0x52455343
 
@@ -111,8 +115,11 @@ class Worker:
                 logger.exception("the look for silent workers failed")
 
     async def _rescue(self, app: App) -> None:
-        """Put the jobs of silent workers back into the queue. One process does it at a time: a second one that had
-        looked before could put back what was just taken."""
+        """Take the jobs of silent workers away from them, so that others get them. One process does it at a time: a
+        second one that had looked before could take away what was just taken.
+
+        A run gets a new job. To whom the old one belonged may only be slow, and ends it at last by its number.
+        """
         pool = await db.pool()
         async with pool.connection() as conn, conn.transaction():
             cursor = await conn.execute("SELECT pg_try_advisory_xact_lock(%s)", (_RESCUE_LOCK,))
@@ -120,10 +127,13 @@ class Worker:
             if row is None or not row[0]:
                 return
             for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=SILENT_SECONDS):
-                logger.warning("job %s of a silent worker goes back into the queue", job.id)
-                await app.job_manager.retry_job(job)
+                logger.warning("job %s is taken from a silent worker", job.id)
+                if job.task_name == runs.EXECUTE:
+                    await app.job_manager.finish_job(job, status=Status.FAILED, delete_job=True)
+                else:
+                    await app.job_manager.retry_job(job)
             for run_id in await in_thread(runs.revive):
-                logger.warning("run %s had lost its job and has a new one", run_id)
+                logger.warning("run %s has a new job", run_id)
 
 
 _worker = db.PerLoop(Worker)

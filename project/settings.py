@@ -191,7 +191,9 @@ DEMO_TOKENS_PER_SECOND = env.float("DEMO_TOKENS_PER_SECOND", default=50.0)
 _paints = bool(OPENAI_API_KEY or (OPENAI_BASE_URL and IMAGE_MODEL))
 IMAGE_BACKEND = _choice("IMAGE_BACKEND", "openai" if _paints else "local", "openai", "local")
 if IMAGE_BACKEND == "openai" and not (OPENAI_API_KEY or OPENAI_BASE_URL):
-    raise ImproperlyConfigured("IMAGE_BACKEND=openai needs OPENAI_API_KEY, or OPENAI_BASE_URL and IMAGE_MODEL.")
+    raise ImproperlyConfigured(
+        "IMAGE_BACKEND=openai needs OPENAI_API_KEY, or OPENAI_BASE_URL and IMAGE_MODEL."
+    )
 
 # Files
 STATIC_URL = "/static/"

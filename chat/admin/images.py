@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
-from chat import images
+from chat import threads
 from chat.admin.base import DateFilter, DeletedAsAWhole, OwnerFilter, ViewOnly
 from chat.models import Image
 
@@ -27,7 +27,7 @@ class Images(DeletedAsAWhole, ViewOnly):
         return super().get_queryset(request).select_related("owner", "thread", "run")
 
     def remove(self, obj: Any) -> None:
-        images.delete(obj.owner, obj.id)
+        threads.delete_image(obj.owner, obj.id)
 
     def belongings(self, objs: list[Any]) -> dict[str, int]:
         return {"files": 2 * len(objs)}

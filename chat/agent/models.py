@@ -93,7 +93,7 @@ def create(config: Config) -> BaseChatModel:
 def describe(config: Config) -> Description:
     """What `create` makes of a configuration, without making it."""
     if config.is_demo:
-        notice = "Demo model and local painter. Set OPENAI_API_KEY for real ones."
+        notice = "Demo model, local painter. Set OPENAI_API_KEY."
         return {"name": DEMO, "label": "Demo model", "demo": True, "notice": notice}
     name = config.chat_model or DEFAULT_MODEL
     host = urlsplit(config.base_url or OPENAI_URL).netloc

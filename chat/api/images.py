@@ -11,7 +11,7 @@ from ninja import File, Router, Schema
 from ninja.files import UploadedFile
 from pydantic import Field
 
-from chat import images, objects
+from chat import images, objects, threads
 from chat.errors import FrameTooLarge, InvalidField, NotFound
 
 router = Router(tags=["images"])
@@ -58,8 +58,8 @@ def read_image(request: HttpRequest, image_id: UUID) -> Any:
 
 @router.delete("/{image_id}", response={204: None})
 def delete_image(request: HttpRequest, image_id: UUID) -> Any:
-    """Delete a picture with its files."""
-    images.delete(_user(request), image_id)
+    """Delete a picture with its files, wherever it is shown."""
+    threads.delete_image(_user(request), image_id)
     return 204, None
 
 

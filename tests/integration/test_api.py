@@ -15,6 +15,7 @@ import pytest
 from tests.client import Person
 from tests.fakes.replies import png
 from tests.site import Site, csrf_of, signed_in
+from tests.state import State
 
 PASSWORD = "correct horse battery"
 PICTURE = png(80, 60, (200, 30, 30))
@@ -221,6 +222,41 @@ async def test_a_picture_is_uploaded_listed_shown_attached_and_deleted(any_site:
     assert (await ada.http.get(f"{ada.url}{image['url']}")).status_code == 404
 
 
+def background_of(state: State) -> Any:
+    assert state.thread is not None
+    return state.thread["background"]
+
+
+async def test_a_deleted_picture_goes_from_wherever_it_was_shown(ada: Person) -> None:
+    painted_in, other = await ada.thread(), await ada.thread()
+    async with await ada.ready(painted_in) as tab, await ada.ready(other) as elsewhere:
+        answer = await tab.hear("paint a red fox")
+        [image] = answer["images"]
+        await elsewhere.hear("look at this", attachments=[image["id"]])
+        background = {"kind": "image", "image_id": image["id"]}
+        await ada.http.patch(f"/threads/{other}", json={"background": background})
+        await elsewhere.until("thread_updated")
+        assert (await ada.http.delete(f"/images/{image['id']}")).status_code == 204
+        for one, thread_id in ((tab, painted_in), (elsewhere, other)):
+            await one.holds(lambda state: background_of(state) is None, "no background")
+            fresh = await ada.settled(thread_id)
+            assert (await one.reaches(fresh.seq)).messages == fresh.messages
+            for message in fresh.messages.values():
+                assert (message["images"], message["attachments"]) == ([], [])
+
+
+async def test_a_deleted_thread_takes_its_pictures_from_behind_others(ada: Person) -> None:
+    painted_in, other = await ada.thread(), await ada.thread()
+    async with await ada.ready(painted_in) as tab, await ada.ready(other) as elsewhere:
+        [image] = (await tab.hear("paint a red fox"))["images"]
+        await ada.http.patch(
+            f"/threads/{other}", json={"background": {"kind": "image", "image_id": image["id"]}}
+        )
+        await elsewhere.until("thread_updated")
+        assert (await ada.http.delete(f"/threads/{painted_in}")).status_code == 204
+        await elsewhere.holds(lambda state: background_of(state) is None, "no background")
+
+
 async def test_pictures_come_in_pages_newest_first(ada: Person) -> None:
     ids = [(await upload(ada, name=f"{number}.png")).json()["id"] for number in range(3)]
     first = (await ada.http.get("/images", params={"limit": 2})).json()
@@ -319,7 +355,8 @@ async def test_what_is_no_route_and_what_is_no_object_is_said_in_the_api_s_own_w
     thread_id = await ada.thread()
     check_error(await ada.http.get("/nothing"), 404, "not_found")
     check_error(await ada.http.get("/threads/nothing/events"), 404, "not_found")
-    for body in ([], 5, "x"):
+    bodies: list[Any] = [[], 5, "x"]
+    for body in bodies:
         check_error(await ada.http.post("/threads", json=body), 422, "invalid_field")
         check_error(await ada.http.patch(f"/threads/{thread_id}", json=body), 422, "invalid_field")
     wrong = await ada.http.patch(f"/threads/{thread_id}", json={"archived": "maybe"})

@@ -267,7 +267,9 @@ def test_an_account_is_deleted_from_its_page_with_its_password_only(ada: User) -
 async def test_the_worker_keeps_house(server: StartServer, database: Database) -> None:
     web = await server()
     database.query("INSERT INTO django_session VALUES ('old', '', now() - interval '1 day')")
-    with suppress(AlreadyEnqueued):  # a worker that starts in the minutes after seven has the hour's own waiting
+    with suppress(
+        AlreadyEnqueued
+    ):  # a worker that starts in the minutes after seven has the hour's own waiting
         await app.configure_task(tasks.keep_house.name).defer_async(timestamp=0)
     async with asyncio.timeout(10):
         while database.query("SELECT 1 FROM django_session"):

@@ -85,14 +85,13 @@ def _within_checkpoint(hit: Hit) -> None:
     async def cursor(self: Any, *, pipeline: bool = False) -> AsyncIterator[Any]:
         async with real(self, pipeline=pipeline) as found:
             if pipeline:
+                # By a flush: the fence's lock is held, and the server does not know that it waits.
                 await found.execute("SELECT 1")
-                await (
-                    found.fetchone()
-                )  # by a flush: the fence's lock is held, and the server does not know that it waits
+                await found.fetchone()
                 hit()
             yield found
 
-    FencedSaver._cursor = cursor  # type: ignore[assignment, method-assign]
+    FencedSaver._cursor = cursor  # type: ignore[method-assign]
 
 
 def _files_kept(hit: Hit) -> None:

@@ -24,6 +24,8 @@ async def test_a_run_whose_workers_are_lost_again_and_again_fails_and_can_be_ret
             assert runs.claim(run_id, "somebody")
         assert runs.claim(run_id, "somebody") is None
         run = Run.objects.get(id=run_id)
+        assert run.error
+        assert run.answer_id
         assert (run.status, run.error["code"], run.error["retryable"]) == ("failed", "gave_up", True)
         assert Message.objects.get(id=run.answer_id).status == "failed"
         runs.honour(thread.owner, thread.id, commands.Retry(id="2", run_id=run_id))

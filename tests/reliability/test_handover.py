@@ -16,7 +16,7 @@ from tests.conftest import StartServer, StartWorker
 from tests.reliability.watching import Watcher, agree, until
 from tests.services.app import Kind
 from tests.services.databases import Database
-from tests.soak.figures import report
+from tests.soak.figures import LONG, report
 
 
 async def test_a_worker_that_is_asked_to_stop_hands_its_runs_to_another_at_once(
@@ -30,7 +30,7 @@ async def test_a_worker_that_is_asked_to_stop_hands_its_runs_to_another_at_once(
     acks = []
     for watcher in watchers:
         assert watcher.tab
-        acks.append(await watcher.tab.say("count to 300"))
+        acks.append(await watcher.tab.say("count to 170"))
     for watcher in watchers:
         assert watcher.tab
         await watcher.tab.until("assistant_delta", seconds=30)
@@ -45,7 +45,7 @@ async def test_a_worker_that_is_asked_to_stop_hands_its_runs_to_another_at_once(
         await watcher.state_of(ack["run_id"], seconds=40)
         await agree([watcher], person)
         assert watcher.tab
-        assert watcher.tab.state.texts[-1] == " ".join(str(number) for number in range(1, 301))
+        assert watcher.tab.state.texts[-1] == " ".join(str(number) for number in range(1, 171))
         assert [event["type"] for event in watcher.events].count("run_recovered") == 1
     assert second.alive
     longest = max(silence(watcher.events) for watcher in watchers)
@@ -62,7 +62,7 @@ def silence(events: list[Frame]) -> float:
     return max((b - a).total_seconds() for a, b in itertools.pairwise(moments))
 
 
-@pytest.mark.parametrize("kind", ["daphne", "uvicorn"])
+@pytest.mark.parametrize("kind", ["daphne", "uvicorn"] if LONG else ["daphne"])
 async def test_a_server_that_is_asked_to_stop_tells_its_clients_to_come_back(
     kind: Kind, server: StartServer, redis_url: str, database: Database, ada: Person
 ) -> None:
@@ -71,7 +71,7 @@ async def test_a_server_that_is_asked_to_stop_tells_its_clients_to_come_back(
     person = ada.at(stopping.url)
     watchers = [await Watcher(person, await person.thread()).connect() for _ in range(2)]
     assert watchers[0].tab
-    ack = await watchers[0].tab.say("count to 200")
+    ack = await watchers[0].tab.say("count to 150")
     await watchers[0].tab.until("assistant_delta", seconds=30)
     staying = await server("uvicorn", **env)
     began = time.monotonic()

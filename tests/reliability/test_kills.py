@@ -140,8 +140,10 @@ async def check(turns: list[Turn], said: str, database: Database) -> None:
         texts.add(answer["text"])
         told = [event["type"] for event in one.watcher.events]
         calls = len(answer["tool_calls"])
-        assert calls == told.count("tool_call_started") == said.startswith("paint"), told
-        assert told.count("tool_call_completed") == told.count("image_ready") == calls, told
+        assert calls == told.count("image_ready") == said.startswith("paint"), told
+        # A tool whose result was told, but not stored, when its worker died is run again, and is shown to be.
+        assert calls <= told.count("tool_call_started") <= 2 * calls, told
+        assert told.count("tool_call_completed") == told.count("tool_call_started"), told
         assert told.count("message_completed") == told.count("run_completed") == 1, told
         run_id = uuid.UUID(one.run_id)
         assert database.query("SELECT count(*) FROM chat_message WHERE run_id = %s", run_id) == [(2,)]
@@ -184,9 +186,9 @@ def untitled(database: Database) -> int:
     return int(count)
 
 
-ACKS = [("daphne", "ack-before"), ("uvicorn", "ack-after"), ("daphne", "ack-before-commit")]
+ACKS = [("daphne", "ack-before"), ("uvicorn", "ack-after")]
 if LONG:
-    ACKS += [("uvicorn", "ack-before"), ("daphne", "ack-after"), ("uvicorn", "ack-before-commit")]
+    ACKS += [("uvicorn", "ack-before"), ("daphne", "ack-after"), ("daphne", "ack-before-commit")]
 
 
 @pytest.mark.parametrize(("kind", "place"), ACKS)

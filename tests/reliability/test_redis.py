@@ -16,7 +16,7 @@ from tests.services.databases import Database
 from tests.services.redis import RedisServer
 from tests.soak.figures import report
 
-DOWN_SECONDS = 3.0
+DOWN_SECONDS = 2.5
 
 
 async def flushed(redis: RedisServer) -> None:
@@ -56,7 +56,7 @@ async def test_tabs_converge_from_the_log_whatever_happens_to_redis(
     figures = {}
     for trouble in (flushed, paused, killed):
         assert watchers[0].tab
-        ack = await watchers[0].tab.say("count to 250")
+        ack = await watchers[0].tab.say("count to 200")
         await watchers[0].tab.until("assistant_delta", run_id=ack["run_id"], seconds=30)
         began = asyncio.ensure_future(trouble(redis_server))
         # Meanwhile commands are answered, and what happens is seen.
@@ -81,7 +81,7 @@ async def test_tabs_converge_from_the_log_whatever_happens_to_redis(
         await agree(watchers, people[1])
     assert [watcher.connections for watcher in watchers] == [1, 1]
     assert watchers[0].tab
-    assert watchers[0].tab.state.texts[1::2] == [" ".join(str(number) for number in range(1, 251))] * 3
+    assert watchers[0].tab.state.texts[1::2] == [" ".join(str(number) for number in range(1, 201))] * 3
     report("Redis", **figures)
 
 

@@ -83,7 +83,11 @@ async def generate_image(
 
 
 def _say(
-    runtime: ToolRuntime[RunContext, Any], *, progress: float | None, text: str, preview_url: str | None = None
+    runtime: ToolRuntime[RunContext, Any],
+    *,
+    progress: float | None,
+    text: str,
+    preview_url: str | None = None,
 ) -> None:
     runtime.stream_writer(
         {
