@@ -82,7 +82,7 @@ COMMANDS: dict[str, dict[str, Any]] = {
     "ping": {},
 }
 """Each command, with its fields that are no ids."""
-GROUPS = {"thread", "user", "doors"}
+GROUPS = {"thread", "user", "doors", "everyone"}
 
 
 @dataclass

@@ -15,7 +15,7 @@ import pytest
 from tests.client import Person
 from tests.conftest import StartServer, StartWorker
 from tests.reliability.conftest import StartDoomed
-from tests.reliability.watching import Watcher, agree, percentile, until
+from tests.reliability.watching import Watcher, agree, percentile, state_at, until
 from tests.services.databases import Database
 from tests.soak.figures import LONG, report
 
@@ -138,6 +138,13 @@ async def check(turns: list[Turn], said: str, database: Database) -> None:
         await agree([one.watcher], one.watcher.person)
         answer = state.last
         texts.add(answer["text"])
+        # It was so before it was said to be complete: nobody saw anything twice.
+        done = next(
+            event["seq"]
+            for event in one.watcher.events
+            if event["type"] == "message_completed" and event["message"]["id"] == answer["id"]
+        )
+        assert state_at(one.watcher.frames, done - 1).messages[answer["id"]]["text"] == answer["text"]
         told = [event["type"] for event in one.watcher.events]
         calls = len(answer["tool_calls"])
         assert calls == told.count("image_ready") == said.startswith("paint"), told

@@ -61,7 +61,7 @@ MUTATIONS = (
         "chat/runs/claims.py",
         "run.attempt += 1",
         "run.attempt = 1",
-        f"{R}/test_fencing.py",
+        f"{R}/test_fencing.py -k two",
     ),
     Mutation(
         "silent workers are looked for",
@@ -82,7 +82,7 @@ MUTATIONS = (
         "chat/agent/checkpoints.py",
         "configure=_bound_transactions,",
         "",
-        f"{R}/test_fencing.py -k within",
+        f"{R}/test_fencing.py -k frozen",
     ),
     Mutation(
         "who waits for a lock is told so",
