@@ -62,7 +62,8 @@ def _start(server: Server) -> subprocess.Popen[bytes]:
         "listen_addresses": "",
         "unix_socket_directories": f'"{server.socket_dir}"',
         "unix_socket_permissions": "0700",
-        "max_connections": "200",
+        # A test run has dozens of processes on it, the application a few; each keeps up to forty connections.
+        "max_connections": "200" if server.durable else "1000",
         "timezone": "UTC",
         "log_timezone": "UTC",
         # Every query here is small: compiling one costs more than it can save.

@@ -17,6 +17,7 @@ import inspect
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -108,6 +109,23 @@ def _files_kept(hit: Hit) -> None:
     images.keeping = keeping
 
 
+def _image_untold(hit: Hit) -> None:
+    """The tool's result is stored, and so it will not run again; that there is a picture has not been told."""
+    from chat import runs
+    from chat.agent.checkpoints import FencedSaver
+
+    stored = threading.Event()
+    around(FencedSaver, "aput_writes", stored.set, after=True, when=_tool_result)
+    real = runs.announce_image
+
+    def announce_image(*args: Any) -> None:
+        if stored.wait(HANG_SECONDS):
+            hit()
+        real(*args)
+
+    runs.announce_image = announce_image
+
+
 def _ack_written(hit: Hit) -> None:
     from chat.consumers import Socket
 
@@ -168,6 +186,7 @@ def boundaries() -> dict[str, Callable[[Hit], None]]:
         "effect-after": at(effect, "_save_image", after=True),
         "image-before": at(runs, "announce_image"),
         "image-after": at(runs, "announce_image", after=True),
+        "image-untold": _image_untold,
         "result-before": at(FencedSaver, "aput_writes", when=_tool_result),
         "result-after": at(FencedSaver, "aput_writes", after=True, when=_tool_result),
         "noted-before": at(runs, "note_tool_call", when=_ended),

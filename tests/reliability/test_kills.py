@@ -43,6 +43,7 @@ PAINT = (
     "effect-after",
     "image-before",
     "image-after",
+    "image-untold",
     "result-before",
     "result-after",
     "noted-before",

@@ -169,10 +169,10 @@ MUTATIONS = (
         f"{R}/test_frames.py -k uvicorn",
     ),
     Mutation(
-        "a run is handed over at SIGTERM",
-        "chat/tasks.py",
-        "case HandedBack() | asyncio.CancelledError():",
-        "case None:",
+        "a worker that stops waits for no run",
+        "chat/worker.py",
+        "HAND_OVER_SECONDS = 2.5",
+        "HAND_OVER_SECONDS = 60.0",
         f"{R}/test_handover.py -k worker",
     ),
     Mutation(
