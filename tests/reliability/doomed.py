@@ -123,7 +123,7 @@ def _image_untold(hit: Hit) -> None:
             hit()
         real(*args)
 
-    runs.announce_image = announce_image
+    runs.announce_image = announce_image  # type: ignore[assignment]
 
 
 def _ack_written(hit: Hit) -> None:
