@@ -120,13 +120,6 @@ MUTATIONS = (
         f"{R}/test_kills.py -k painting",
     ),
     Mutation(
-        "a picture is painted once",
-        "chat/agent/tools/generate_image.py",
-        "image = await effects.find_image(tool_call_id)",
-        "image = None",
-        f"{R}/test_kills.py -k painting",
-    ),
-    Mutation(
         "what was written is taken back at a takeover",
         "chat/execution.py",
         "await in_thread(runs.restart, claim, restarted.text, restarted.reasoning)",
@@ -167,13 +160,6 @@ MUTATIONS = (
         "if self._bad_frames >= BAD_FRAMES_MAX:",
         "if False:",
         f"{R}/test_frames.py -k uvicorn",
-    ),
-    Mutation(
-        "a worker that stops waits for no run",
-        "chat/worker.py",
-        "HAND_OVER_SECONDS = 2.5",
-        "HAND_OVER_SECONDS = 60.0",
-        f"{R}/test_handover.py -k worker",
     ),
     Mutation(
         "clients are told to come back",
