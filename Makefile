@@ -54,6 +54,9 @@ lock: .venv/.uv  ## Resolve the dependencies anew; UPGRADE=--upgrade takes the n
 	$(COMPILE) benchmarks/baselines/requirements.in --constraint requirements.txt --output-file requirements-bench.txt
 	$(MAKE) .venv/.npm
 	npm install --package-lock-only
+	$(PYTHON) -c 'import json, pathlib; path = pathlib.Path("package-lock.json"); lock = json.loads(path.read_text()); \
+		[package.pop("funding", None) for package in lock["packages"].values()]; \
+		path.write_text(json.dumps(lock, indent=2, ensure_ascii=False) + "\n")'
 
 shots: .venv/.dev node_modules/.dev  ## Make the pictures in docs/img, by the application itself
 	@$(PYTHON) -m tests.services.browsers
