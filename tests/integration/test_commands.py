@@ -89,6 +89,8 @@ async def test_messages_sent_meanwhile_wait_and_are_answered_one_after_the_other
             await tab.say("count to 60"),
             *[await tab.say(f"say: {word}") for word in ("two", "three", "four")],
         ]
+        sent = {ask["message_id"] for ask in asks}
+        await tab.holds(lambda state: sent <= state.messages.keys(), "the messages sent")
         waiting = [tab.state.messages[ask["message_id"]] for ask in asks[1:]]
         assert [message["status"] for message in waiting] == ["queued"] * 3
         assert tab.state.queued == [ask["message_id"] for ask in asks[1:]]
