@@ -52,6 +52,14 @@ def pytest_configure() -> None:
     assert settings.DATABASES  # loads the settings; pytest-django sets Django up when it finds them loaded
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes() -> None:
+    """Give the workers of a parallel run the environment as this process found it: each has a database of its own."""
+    del os.environ["DJANGO_SETTINGS_MODULE"]
+    if _given_redis_url:
+        os.environ["REDIS_URL"] = _given_redis_url
+
+
 def pytest_unconfigure() -> None:
     shutil.rmtree(os.environ["DATA_DIR"], ignore_errors=True)
 
