@@ -56,7 +56,12 @@ PACKAGES = (
         ("es/highlight.min.js", "es/languages/*.min.js"),
     ),
     Package("idiomorph", "idiomorph", "dist/idiomorph.esm.js", ("dist/idiomorph.esm.js",)),
+    Package(
+        "katex", "katex", "dist/katex.mjs", ("dist/katex.mjs", "dist/katex.min.css", "dist/fonts/KaTeX_*")
+    ),
 )
+LATER_STYLES = ("formulas.css",)
+"""Of our own style sheets those that a module fetches when it needs them: by `chat/<name>` of the import map."""
 
 
 class NpmFinder(BaseFinder):
@@ -100,6 +105,7 @@ def _import_map() -> str:
     for module in sorted(OWN_MODULES.rglob("*.js")):
         name = module.relative_to(OWN_MODULES).as_posix()
         imports[f"chat/{name}"] = static(f"chat/js/{name}")
+    imports |= {f"chat/{name}": static(f"chat/css/{name}") for name in LATER_STYLES}
     return json.dumps({"imports": imports}, separators=(",", ":")).replace("<", "\\u003c")
 
 

@@ -40,6 +40,10 @@ CORPUS: dict[str, tuple[str, list[str]]] = {
         f" mail@evil.example [four]({EVIL}/?q=1 'title\" onmouseover=\"{RUN}')"),
         ["one", "two", "three", "auto", "www.evil.example", "four"],
     ),
+    "links to nowhere": (
+        "[one](http://[) https://a} [two](https://%) ![three](https://[::1/i.png) <http://[x]> [four](https:) last",
+        ["one", "two", "three", "four", "last"],
+    ),
     "pictures from elsewhere": (
         (f"![one]({EVIL}/i.png) ![two](//evil.example/j.png) ![three](/images/../logout/)"
         " ![four](data:image/svg+xml,<svg/>)"

@@ -35,6 +35,7 @@ def test_what_is_collected_can_be_found() -> None:
     [
         "npm/marked/package.json",
         "npm/marked/lib/../package.json",
+        "npm/katex/dist/contrib/copy-tex.mjs",
         "npm/typescript/package.json",
         "npm/@highlightjs/cdn-assets/es/languages/../highlight.js",
         "npm/../package.json",

@@ -9,13 +9,17 @@ import DOMPurify from "dompurify";
 import { Idiomorph } from "idiomorph";
 import { Marked } from "marked";
 import { clone, ref } from "chat/dom.js";
+import { drawFormulas, isDrawn } from "chat/formulas.js";
 import { paint, prepare } from "chat/highlight.js";
+import { formulas } from "chat/tex.js";
 
 const OWN_PICTURE = /^\/images\/[\w-]+\/(?:file|thumbnail)$/;
 const LANGUAGE = /^language-[\w+#.-]+$/;
 
-const marked = new Marked({
+/** The parser of a text that still grows, or of a whole one. @param {boolean} growing */
+const parserOf = (growing) => new Marked({
   gfm: true,
+  extensions: formulas(growing),
   renderer: {
     heading({ tokens, depth }) { // the page has its own h1 and h2
       const level = Math.min(6, depth + 2);
@@ -24,19 +28,28 @@ const marked = new Marked({
     html: ({ text }) => bare(text),
   },
 });
+const [ofGrowing, ofWhole] = [parserOf(true), parserOf(false)];
 
 const ALLOWED = {
   ALLOWED_TAGS: [
     "a", "abbr", "b", "blockquote", "br", "code", "del", "details", "em", "h3", "h4", "h5", "h6", "hr", "i", "img",
     "input", "kbd", "li", "mark", "ol", "p", "pre", "s", "strong", "sub", "summary", "sup", "table", "tbody", "td",
-    "th", "thead", "tr", "ul",
+    "tex-formula", "th", "thead", "tr", "ul",
   ],
-  ALLOWED_ATTR: ["align", "alt", "checked", "class", "disabled", "href", "src", "start", "title", "type"],
-  ADD_URI_SAFE_ATTR: ["align", "checked", "disabled", "start", "type"],
+  ALLOWED_ATTR: [
+    "align", "alt", "checked", "class", "disabled", "display", "href", "open", "src", "start", "title", "type",
+  ],
+  ADD_URI_SAFE_ATTR: ["align", "checked", "disabled", "display", "open", "start", "type"],
   ALLOWED_URI_REGEXP: /^(?:https?:|mailto:|\/(?![/\\])|#)/i,
   ALLOW_DATA_ATTR: false,
   ALLOW_ARIA_ATTR: false,
   RETURN_DOM_FRAGMENT: true,
+};
+
+/** A formula that is drawn already is left as it is. */
+const MORPHING = {
+  ignoreActive: true,
+  callbacks: { beforeNodeMorphed: (/** @type {Node} */ held, /** @type {Node} */ next) => !isDrawn(held, next) },
 };
 
 const BARE_TAGS = /&lt;(\/?(?:b|br|del|details|em|i|kbd|mark|s|strong|sub|summary|sup))\s*\/?&gt;/gi;
@@ -78,6 +91,7 @@ export class Prose {
     this.#text = text;
     const kept = this.#settled; // blocks that nothing to come can change
     const settledAt = this.#blocks.slice(0, kept).reduce((sum, block) => sum + block.raw.length, 0);
+    const marked = growing ? ofGrowing : ofWhole;
     const tokens = marked.lexer(text.slice(settledAt));
     tokens.forEach((token, at) => this.#draw(kept + at, token, growing && at === tokens.length - 1, tokens.links));
     for (const block of this.#blocks.splice(kept + tokens.length)) block.nodes.forEach((node) => node.remove());
@@ -93,13 +107,13 @@ export class Prose {
       return;
     }
     const list = Object.assign([token], { links });
-    const fragment = clean(marked.parser(/** @type {any} */ (list)));
+    const fragment = clean(ofWhole.parser(/** @type {any} */ (list)));
     dress(fragment);
     if (block && block.nodes.length === 1 && fragment.childNodes.length === 1) {
       const [node] = block.nodes;
       const next = /** @type {ChildNode} */ (fragment.firstChild);
       if (node.nodeName === next.nodeName) {
-        Idiomorph.morph(node, next, { ignoreActive: true });
+        Idiomorph.morph(node, next, MORPHING);
       } else {
         node.replaceWith(next);
         block.nodes = [next];
@@ -112,7 +126,9 @@ export class Prose {
       this.#root.insertBefore(fragment, after);
       this.#blocks[at] = { raw, nodes };
     }
-    if (!open) settle(this.#blocks[at].nodes);
+    const { nodes } = this.#blocks[at];
+    for (const node of nodes) if (node instanceof Element) drawFormulas(node);
+    if (!open) settle(nodes);
   }
 }
 
@@ -162,7 +178,10 @@ function settle(nodes) {
 /** @param {HTMLAnchorElement} link */
 function external(link) {
   const href = link.getAttribute("href") ?? "";
-  if (/^https?:/i.test(href) && new URL(href, location.href).origin !== location.origin) {
+  if (!/^https?:/i.test(href)) return;
+  if (!URL.canParse(href, location.href)) { // it leads nowhere
+    link.removeAttribute("href");
+  } else if (new URL(href, location.href).origin !== location.origin) {
     link.setAttribute("target", "_blank");
     link.setAttribute("rel", "noopener noreferrer");
     link.setAttribute("data-external", "");

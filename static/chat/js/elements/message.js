@@ -12,15 +12,21 @@ import { parts, stepsLine } from "chat/parts.js";
 import { since, duration, tick } from "chat/time.js";
 import { asked, title } from "chat/tools.js";
 
+const WAITING = new Set(["queued", "running"]);
+const SILENT_MS = 20_000;
+
 export class ChatMessage extends HTMLElement {
   /** @type {Message | null} */ message = null;
   /** @type {Run | undefined} */ run;
   /** @type {Map<string, HTMLElement>} */ #drawn = new Map();
   /** @type {WeakMap<HTMLElement, Prose>} */ #prose = new WeakMap();
   /** @type {(() => void) | null} */ #still = null;
+  #listening = 0;
+  #silent = false;
 
   disconnectedCallback() {
     this.#tick(false);
+    clearTimeout(this.#listening);
   }
 
   /** @param {Message} message @param {Run | undefined} run the run that writes it, or that it started in vain */
@@ -30,9 +36,21 @@ export class ChatMessage extends HTMLElement {
     this.message = message;
     this.run = run;
     this.dataset.status = message.status;
+    this.#listen();
     if (message.role === "user") this.#drawMine(message);
     else this.#drawAnswer(message);
     this.#drawNote(message);
+  }
+
+  /** From now on it is heard when nothing comes: whatever is waited for, it is said that it takes long. */
+  #listen() {
+    clearTimeout(this.#listening);
+    this.#silent = false;
+    if (!this.run || !WAITING.has(this.run.status)) return;
+    this.#listening = setTimeout(() => {
+      this.#silent = true;
+      if (this.message) this.#drawNote(this.message);
+    }, SILENT_MS);
   }
 
   /** @param {Message} message */
@@ -145,8 +163,11 @@ export class ChatMessage extends HTMLElement {
     if (message.status === "failed") return run?.error?.message ?? "This answer could not be finished.";
     if (message.status === "stopped") return "Stopped";
     if (message.status === "streaming" && run?.status === "interrupted") return "Waiting for you";
+    if (this.#silent && message.status === "streaming") return "Nothing has come for a while. It goes on as soon as it can.";
+    if (this.#silent && run?.status === "queued") return "Still waiting to start. It is kept, and begins as soon as it can.";
     if (message.status === "streaming" && run && run.attempt > 1) return "Picked up again where it was interrupted";
-    if (message.role === "assistant" || !run) return "";
+    if (message.role === "assistant") return message.error?.message ?? "";
+    if (!run) return "";
     return {
       queued: "Waiting to start", running: "Thinking", interrupted: "Waiting for you", completed: "",
       failed: run.error?.message ?? "This could not be answered.", stopped: "Stopped before an answer",

@@ -110,8 +110,11 @@ export class PictureGallery extends HTMLElement {
     } catch (error) {
       return report("The picture is still there", error);
     }
+    const at = this.#pictures.findIndex((one) => one.id === picture.id);
     this.#pictures = this.#pictures.filter((one) => one.id !== picture.id);
     this.#draw();
+    const next = this.#pictures[Math.min(at, this.#pictures.length - 1)];
+    (next ? this.#tile(next) : ref(this, "search")).focus();
   }
 
   /** A picture becomes the backdrop of the thread it was made in. @param {Picture} picture */
