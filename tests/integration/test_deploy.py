@@ -42,8 +42,24 @@ def start_line(unit: Path) -> list[str]:
 def test_the_examples_set_only_variables_that_exist() -> None:
     named = set(compose()["x-backdrop"]["environment"])
     for unit in UNITS.values():
-        named |= set(re.findall(r"^Environment=([A-Z_]+)=", unit.read_text(), re.MULTILINE))
+        lines = re.findall(r"^Environment=(.+)$", unit.read_text(), re.MULTILINE)
+        named |= {pair.partition("=")[0] for line in lines for pair in line.split()}
     assert named <= known_variables()
+
+
+def test_postgres_has_connections_for_all_processes_of_the_example() -> None:
+    services = compose()["services"]
+    most = int(services["postgres"]["command"][-1].removeprefix("max_connections="))
+    processes = services["web"]["deploy"]["replicas"] + 2  # the worker, and one that migrates
+    assert "keeps up to forty connections" in (ROOT / "docs" / "deploy.md").read_text()
+    assert most >= 40 * processes
+
+
+def test_the_image_takes_nothing_of_this_machine_along() -> None:
+    named = (ROOT / ".dockerignore").read_text().splitlines()
+    ignored = {line.removeprefix("**/") for line in named if not line.startswith("#")}
+    private = {line.rstrip("/") for line in (ROOT / ".gitignore").read_text().splitlines()}
+    assert private | {".git"} <= ignored
 
 
 def test_a_stop_is_given_the_time_that_it_may_take() -> None:
@@ -90,6 +106,14 @@ def environment(database: Database, tmp_path: Path) -> dict[str, str]:
     }
 
 
+def compose_finds_it_healthy(port: str) -> bool:
+    """The healthcheck of compose.yml, which asks the process itself: by its address, without TLS."""
+    how, *command = compose()["services"]["web"]["healthcheck"]["test"]
+    assert how == "CMD"
+    command = [sys.executable, *(part.replace("8000", port) for part in command[1:])]
+    return subprocess.run(command, capture_output=True, timeout=20, check=False).returncode == 0
+
+
 async def test_the_unit_s_own_command_serves_the_site_behind_a_proxy(
     database: Database, tmp_path: Path
 ) -> None:
@@ -127,6 +151,7 @@ async def test_the_unit_s_own_command_serves_the_site_behind_a_proxy(
         try:
             web.spawn()
             await web.ready(answers)
+            assert compose_finds_it_healthy(port)
             page = await client.get("/login/")
             assert page.status_code == 200
             style = re.search(r'href="(/static/chat/css/base\.[0-9a-f]+\.css)"', page.text)
