@@ -10,15 +10,24 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib.auth import get_user
+from django.contrib.auth.models import User
 from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest
 from django.http.cookie import parse_cookie
-from django.utils import timezone
 from django.utils.module_loading import import_string
 
+from chat import db
 from chat.models import Token
 
 PREFIX = "bd_"
+
+_OWNER = """
+SELECT person.id AS owner_id, token.id AS token_id,
+       coalesce(token.last_used_at < now() - interval '1 minute', true) AS is_to_be_marked, person.*
+FROM chat_token AS token JOIN auth_user AS person ON person.id = token.owner_id
+WHERE token.digest = %s AND person.is_active
+"""
+_MARK_AS_USED = "UPDATE chat_token SET last_used_at = now() WHERE id = %s"
 
 
 def make_token(owner: Any, name: str) -> tuple[Token, str]:
@@ -61,19 +70,35 @@ def user_of(shown: Credential | None) -> Any | None:
     return _user_of_token(shown.value) if shown.kind == "token" else _user_of_session(shown.value)
 
 
+async def user_id_of(shown: Credential) -> int | None:
+    """The id of the active person whom the credential lets in now, or None. A token is asked for without a thread."""
+    if shown.kind == "session":
+        user = await db.in_thread(_user_of_session, shown.value)
+        return None if user is None else user.pk
+    pool = await db.pool()
+    async with pool.connection() as conn:
+        found = await (await conn.execute(_OWNER, (shown.value,))).fetchone()
+        if found is None:
+            return None
+        owner_id, token_id, is_to_be_marked, *_ = found
+        if is_to_be_marked:
+            await conn.execute(_MARK_AS_USED, (token_id,))
+        return int(owner_id)
+
+
 def user_of_token(text: str) -> Any | None:
     """The active owner of the token, or None."""
     return _user_of_token(digest(text))
 
 
-def _user_of_token(digested: str) -> Any | None:
-    token = Token.objects.select_related("owner").filter(digest=digested, owner__is_active=True).first()
-    if token is None:
+def _user_of_token(digested: str) -> User | None:
+    found: list[Any] = list(User.objects.raw(_OWNER, [digested]))
+    if not found:
         return None
-    now = timezone.now()
-    if token.last_used_at is None or (now - token.last_used_at).total_seconds() > 60:
-        Token.objects.filter(pk=token.pk).update(last_used_at=now)
-    return token.owner
+    if found[0].is_to_be_marked:
+        db.execute(_MARK_AS_USED, [found[0].token_id])
+    user: User = found[0]
+    return user
 
 
 def _user_of_session(key: str) -> Any | None:

@@ -24,6 +24,7 @@ def _config() -> Config:
         api_key=settings.OPENAI_API_KEY,
         base_url=settings.OPENAI_BASE_URL,
         chat_model=settings.CHAT_MODEL,
+        vision=settings.CHAT_VISION,  # type: ignore[arg-type]  # settings checked it
         demo_tokens_per_second=settings.DEMO_TOKENS_PER_SECOND,
     )
 

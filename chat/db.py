@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import select
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Generic, ParamSpec, TypeVar
+from contextlib import contextmanager
+from typing import Any, Generic, LiteralString, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
 import django.db
@@ -85,7 +86,8 @@ _pool = PerLoop(_make_pool)
 async def pool() -> Pool:
     """The loop's connections: autocommit, opened at the first call."""
     found = _pool.get()
-    await found.open()
+    if found.closed:
+        await found.open()
     return found
 
 
@@ -124,7 +126,21 @@ DOWN = (
 """What is raised where the database is away, on either way."""
 
 
-def execute(sql: str, args: list[Any]) -> None:
+@contextmanager
+def cursor() -> Iterator[psycopg.Cursor[TupleRow]]:
+    """A cursor on Django's connection, in the caller's transaction, whose statements Postgres plans once.
+
+    Django's own writes the values into the text, so that each statement is a new one.
+    """
+    connection = django.db.connection
+    connection.ensure_connection()
+    raw = connection.connection
+    raw.prepare_threshold = 1
+    with connection.wrap_database_errors, psycopg.Cursor(raw) as found:
+        yield found
+
+
+def execute(sql: LiteralString, args: list[Any]) -> None:
     """A statement on Django's connection, in the caller's transaction."""
-    with django.db.connection.cursor() as cursor:
-        cursor.execute(sql, args)
+    with cursor() as found:
+        found.execute(sql, args)

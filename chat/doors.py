@@ -35,6 +35,8 @@ CHECKED_AT_ONCE = 50
 class _Door:
     """One connection on its way in, or inside."""
 
+    __slots__ = ("connection", "is_shut", "shown", "user_id")
+
     def __init__(self, shown: Credential, connection: sockets.Closable) -> None:
         self.shown = shown
         self.connection = connection
@@ -50,7 +52,7 @@ class Watch:
         self._doors: dict[sockets.Closable, _Door] = {}
         self._of: defaultdict[Credential, set[_Door]] = defaultdict(set)
         self._people: Counter[int] = Counter()
-        self._asking: dict[Credential, asyncio.Future[Any | None]] = {}
+        self._asking: dict[Credential, asyncio.Future[int | None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
@@ -63,8 +65,8 @@ class Watch:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def enter(self, shown: Credential | None, connection: sockets.Closable) -> Any:
-        """The person who comes in. Raises NotSignedIn, RateLimited, Unavailable.
+    async def enter(self, shown: Credential | None, connection: sockets.Closable) -> int:
+        """The id of the person who comes in. Raises NotSignedIn, RateLimited, Unavailable.
 
         The connection is known before the person is looked up: what ends meanwhile is heard for it too.
         """
@@ -74,27 +76,27 @@ class Watch:
         self._doors[connection] = door
         self._of[shown].add(door)
         try:
-            user = await self._look_up(shown)
-            if user is None or door.is_shut:
+            user_id = await self._look_up(shown)
+            if user_id is None or door.is_shut:
                 raise NotSignedIn("Sign in, or send a token.")
-            limits.connection(self._people[user.pk])
+            limits.connection(self._people[user_id])
         except BaseException:
             self.leave(connection)
             raise
-        door.user_id = user.pk
-        self._people[user.pk] += 1
-        return user
+        door.user_id = user_id
+        self._people[user_id] += 1
+        return user_id
 
-    async def _look_up(self, shown: Credential) -> Any | None:
+    async def _look_up(self, shown: Credential) -> int | None:
         """Ask whom the credential lets in; of many that come back at once with the same one, the first asks for all."""
         asking = self._asking.get(shown)
         if asking is None:
-            asking = asyncio.ensure_future(in_thread(access.user_of, shown))
+            asking = asyncio.ensure_future(access.user_id_of(shown))
             self._asking[shown] = asking
             asking.add_done_callback(lambda done: self._asked(shown, done))
         return await asyncio.shield(asking)
 
-    def _asked(self, shown: Credential, done: asyncio.Future[Any | None]) -> None:
+    def _asked(self, shown: Credential, done: asyncio.Future[int | None]) -> None:
         if self._asking.get(shown) is done:
             del self._asking[shown]
 

@@ -43,6 +43,9 @@ class RunEffects:
         name = await in_thread(images.keep_preview, self._claim.thread_id, data)
         return reverse("preview", args=[self._claim.thread_id, name])
 
+    async def view(self, image_id: str) -> bytes | None:
+        return await in_thread(self._view, image_id)
+
     async def recent_images(self, limit: int) -> list[objects.Image]:
         return await in_thread(self._recent_images, limit)
 
@@ -93,6 +96,13 @@ class RunEffects:
                     thread, {"kind": "image", "image_id": image.id}, fence=self._claim.fence
                 )
         return image.as_object()
+
+    def _view(self, image_id: str) -> bytes | None:
+        file = Image.objects.filter(owner_id=self._claim.owner_id, id=image_id).values_list("file", flat=True)
+        try:
+            return images.view(file[0]) if file else None
+        except FileNotFoundError:
+            return None
 
     def _recent_images(self, limit: int) -> list[objects.Image]:
         found = Image.objects.filter(owner_id=self._claim.owner_id).order_by("-created_at", "-id")[:limit]

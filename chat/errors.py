@@ -69,6 +69,12 @@ class Forbidden(ChatError):
     code, status = "forbidden", 403
 
 
+class MethodNotAllowed(ChatError):
+    """There is such a thing, but this cannot be done with it; the header `Allow` says what can."""
+
+    code, status = "method_not_allowed", 405
+
+
 class NotFound(ChatError):
     """There is no such thing for this user; another user's looks exactly the same."""
 

@@ -13,6 +13,7 @@ one of these ways:
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections import deque
 from contextlib import aclosing
@@ -30,6 +31,10 @@ from project import postgres
 
 logger = logging.getLogger(__name__)
 
+CUT_SHORT = objects.RunError(
+    code="cut_short", message="The model's limit ended this answer here.", retryable=False
+)
+"""What there is to say of an answer that is complete as far as its model goes, and not as far as its words go."""
 UNWRITTEN_MAX = 32
 """How many appends may be on their way before the agent is held back."""
 
@@ -56,6 +61,7 @@ async def close() -> None:
 async def warm() -> None:
     """Build the agent before the first run needs it."""
     await asyncio.to_thread(configured.model)
+    gc.freeze()  # what it has imported is here to stay, see process.start
     await _agent.get().pool.open()
 
 
@@ -202,7 +208,7 @@ class _Attempt:
             reasoning=told.reasoning,
             checkpoint_id=told.checkpoint_id or "",
             usage=told.usage or None,
-            error=error,
+            error=error or (CUT_SHORT if told.is_cut_short else None),
             # How far it has got says nothing more when it has ended.
             told=[event for event in self._held if not isinstance(event, events.RunProgress)],
         )

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -29,13 +29,16 @@ QUEUE_CHARACTERS = 256 * 1024
 
 
 class Topic:
-    """A thread as one process follows it: everything up to `head` was handed to the subscriptions."""
+    """A thread as one process follows it: everything up to `head` was handed to the subscriptions.
 
-    def __init__(self, thread_id: UUID, head: int) -> None:
+    It has no head until its first subscription says where it begins.
+    """
+
+    def __init__(self, thread_id: UUID) -> None:
         self.thread_id = thread_id
-        self.head = head
+        self.head: int | None = None
         self.subscriptions: set[Subscription] = set()
-        self._known = head
+        self._known = 0
         self._repair: asyncio.Task[None] | None = None
 
     def hear(self, message: dict[str, Any]) -> None:
@@ -47,20 +50,23 @@ class Topic:
         base: int = message["base"]
         texts: list[str] = message["frames"]
         last = base + len(texts)
-        if last <= self.head:
-            return
-        if base > self.head or self._repair is not None:
+        head = self.head
+        if head is None or base > head or self._repair is not None:
             self.look(last)
-            return
-        self._hand_on(
-            [Frame(base + place, text) for place, text in enumerate(texts, 1) if base + place > self.head],
-            last,
-        )
+        elif last > head:
+            new = [Frame(base + place, text) for place, text in enumerate(texts, 1) if base + place > head]
+            self._hand_on(new, last)
+
+    def begin(self, position: int) -> None:
+        """A subscription begins here, a number that the log has reached: where it is the first, so does the topic."""
+        if self.head is None:
+            self.head = position
+            self.look(position)
 
     def look(self, known: int) -> bool:
         """The log has reached `known`: read what was not heard. Says whether something was missing."""
         self._known = max(self._known, known)
-        if self._known <= self.head:
+        if self.head is None or self._known <= self.head:
             return False
         if self._repair is None:
             self._repair = asyncio.get_running_loop().create_task(self._read())
@@ -68,7 +74,7 @@ class Topic:
 
     async def _read(self) -> None:
         try:
-            while self.head < self._known:
+            while self.head is not None and self.head < self._known:
                 frames, reached = await log.since(self.thread_id, self.head, self._known)
                 self._hand_on(frames, reached)
         except db.DOWN as error:
@@ -77,22 +83,29 @@ class Topic:
             self._repair = None
 
     def _hand_on(self, frames: list[Frame], reached: int) -> None:
-        since, self.head = self.head, reached
-        for subscription in self.subscriptions:
-            subscription.push(frames, since)
+        since, self.head = self.head or 0, reached
+        characters = sum(len(frame.text) for frame in frames)
+        for subscription in tuple(self.subscriptions):
+            subscription.push(frames, characters, since)
 
 
 class Subscription:
-    """One subscriber's place in a thread's stream: everything up to `position` was given to it."""
+    """One subscriber's place in a thread's stream: everything up to `position` was given to it.
 
-    def __init__(self, topic: Topic, position: int) -> None:
+    It waits for `begin`. From then on `is_ready` is called in the loop whenever there is something to take; it must
+    not wait. What the subscriber does not take stays in the log.
+    """
+
+    __slots__ = ("_behind", "_ended", "_is_ready", "_queue", "_queued", "position", "topic")
+
+    def __init__(self, topic: Topic, is_ready: Callable[[], None]) -> None:
         self.topic = topic
-        self.position = position
-        self._queue: deque[Frame] = deque()
+        self.position = 0
+        self._is_ready = is_ready
+        self._queue: list[Frame] = []
         self._queued = 0
-        self._behind = position < topic.head
+        self._behind = True
         self._ended = False
-        self._wake = asyncio.Event()
 
     @property
     def ended(self) -> bool:
@@ -100,60 +113,70 @@ class Subscription:
         return self._ended
 
     def begin(self, position: int) -> None:
-        """Everything up to `position` is given in another way, by a snapshot: the stream goes on behind it."""
+        """Everything up to `position`, which was read after subscribing, is given in another way."""
         self.position = position
+        self.topic.begin(position)
         self._go_back_to_the_log()
-        self._behind = position < self.topic.head
+        self._behind = position < (self.topic.head or 0)
 
-    def push(self, frames: list[Frame], since: int) -> None:
+    def push(self, frames: list[Frame], characters: int, since: int) -> None:
         """The topic's next frames, which bring it on from `since`."""
-        self._wake.set()
-        if self._behind:
-            return
-        if since < self.position:
-            # Ahead of its topic. Frames read from the log may be merged over its place, and would say things twice.
-            self._go_back_to_the_log()
-            return
-        self._queue.extend(frames)
-        self._queued += sum(len(frame.text) for frame in frames)
-        if self._queued > QUEUE_CHARACTERS:
-            self._go_back_to_the_log()
+        if not self._behind:
+            if since < self.position:
+                # Ahead of its topic. Frames read from the log may be merged over its place, and would say things twice.
+                self._go_back_to_the_log()
+            else:
+                self._queue += frames
+                self._queued += characters
+                if self._queued > QUEUE_CHARACTERS:
+                    self._go_back_to_the_log()
+        self._is_ready()
 
     def _go_back_to_the_log(self) -> None:
-        self._queue.clear()
+        self._queue = []
         self._queued = 0
         self._behind = True
 
     def end(self) -> None:
         self._ended = True
-        self._wake.set()
+        self._is_ready()
 
-    async def next(self) -> list[Frame]:
-        """The next frames in order, at least one; none when the thread is gone. Waits as long as it takes.
+    @property
+    def behind(self) -> bool:
+        """Whether the next frames must be read from the log."""
+        return self._behind
+
+    def take(self) -> list[Frame]:
+        """The next frames in order, as far as they are here."""
+        frames = self._queue
+        if frames:
+            self._queue = []
+            self._queued = 0
+            if frames[0].seq <= self.position:
+                frames = [frame for frame in frames if frame.seq > self.position]
+            if frames:
+                self.position = frames[-1].seq
+        return frames
+
+    async def ready(self) -> list[Frame]:
+        """The next frames in order, from here or from the log; none where there are none yet, or the thread is gone.
 
         Raises what is in db.DOWN where the log is needed and does not answer; the call may then be made again.
         """
-        while not self._ended:
+        frames: list[Frame] = []
+        while not (frames or self._ended):
             if self._behind:
                 frames = await self._catch_up()
             else:
-                frames = [frame for frame in self._queue if frame.seq > self.position]
-                self._queue.clear()
-                self._queued = 0
-            if frames:
-                self.position = max(self.position, frames[-1].seq)
-                return frames
-            if not self._behind:
-                self._wake.clear()
-                await self._wake.wait()
-        return []
+                frames = self.take()
+                break
+        return frames
 
     async def _catch_up(self) -> list[Frame]:
-        until = self.topic.head
-        frames, reached = await log.since(self.topic.thread_id, self.position, until)
+        frames, reached = await log.since(self.topic.thread_id, self.position, self.topic.head or 0)
         self.position = max(self.position, reached)
         # No await between this look and the next push: what is handed on from here lands in the queue.
-        self._behind = self.position < self.topic.head
+        self._behind = self.position < (self.topic.head or 0)
         return frames
 
 
@@ -166,25 +189,23 @@ class Hub:
         self._deaf_until = 0.0
         self._watch = asyncio.get_running_loop().create_task(self._watch_loop())
 
-    async def subscribe(self, thread_id: UUID, position: int) -> Subscription:
-        """Follow the thread from after `position` on, a number that its log has reached.
+    async def subscribe(self, thread_id: UUID, is_ready: Callable[[], None]) -> Subscription:
+        """A place in the thread's stream. What is read of the log from now on tells where it begins.
 
-        The group is joined before the log's head is read again, so that nothing falls between the two.
+        The group is joined before the log is read, so that nothing falls between the two.
         """
         lock = self._opening.setdefault(thread_id, asyncio.Lock())
         async with lock:
             topic = self._topics.get(thread_id)
             if topic is None:
-                topic = Topic(thread_id, position)
-                self._topics[thread_id] = topic
+                topic = self._topics[thread_id] = Topic(thread_id)
                 try:
                     await groups.exchange().join(groups.thread(thread_id), topic.hear)
-                    topic.look((await log.heads([thread_id])).get(thread_id, position))
                 except BaseException:
                     del self._topics[thread_id]
                     await groups.exchange().leave(groups.thread(thread_id), topic.hear)
                     raise
-            subscription = Subscription(topic, position)
+            subscription = Subscription(topic, is_ready)
             topic.subscriptions.add(subscription)
             return subscription
 
@@ -206,7 +227,7 @@ class Hub:
             if not self._topics:
                 continue
             # Only what was committed a moment ago counts as unheard: the frames of this very moment are on their way.
-            followed = {topic.thread_id: topic.head for topic in self._topics.values()}
+            followed = {thread_id for thread_id, topic in self._topics.items() if topic.head is not None}
             try:
                 heads = await log.heads(list(followed))
             except db.DOWN as error:
@@ -215,7 +236,7 @@ class Hub:
             except Exception:
                 logger.exception("the look at the log failed")
                 continue
-            for thread_id in followed.keys() - heads.keys():
+            for thread_id in followed - heads.keys():
                 if (gone := self._topics.get(thread_id)) is not None:
                     gone.hear({"ended": True})
             await asyncio.sleep(DEAF_LOOK_SECONDS)

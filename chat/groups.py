@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 Listener = Callable[[dict[str, Any]], None]
 
+CHANNEL = "process"
+"""How the channels of a process begin. Of those with another beginning the layer reads none while it waits at these."""
 OUTBOX_MESSAGES = 2000
 FEW = 4
 """So many messages that wait together go to their groups one by one; more go to everyone in one."""
@@ -152,7 +154,7 @@ class Exchange:
         while True:
             try:
                 if self._channel is None:
-                    self._channel = await self._layer.new_channel("process")
+                    self._channel = await self._layer.new_channel(CHANNEL)
                     self.rejoin()
                 message = await self._layer.receive(self._channel)
                 pause = HEAR_AGAIN_SECONDS

@@ -9,7 +9,7 @@ from typing import Any
 from channels.layers import get_channel_layer
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
-from chat import db
+from chat import db, groups
 
 DEADLINE_SECONDS = 3.0
 _WORKER = "SELECT count(*) FROM procrastinate_workers WHERE last_heartbeat > now() - interval '10 seconds'"
@@ -46,7 +46,7 @@ async def _worker() -> bool:
 
 async def _channel_layer() -> bool:
     layer = get_channel_layer()
-    channel = await layer.new_channel("readyz")
+    channel = await layer.new_channel(groups.CHANNEL)
     await layer.send(channel, {"type": "readyz"})
     return bool(await layer.receive(channel))
 

@@ -1,7 +1,7 @@
-"""A thread as it stands, read from rows: the snapshot that replaces what a client holds, and pages of older messages.
+"""A thread's messages, read from rows: pages of older ones, and what stands in them.
 
-The other of the two folds over the log (the first is static/chat/js/store.js): what a client that watched has put
-together from events, another gets from here, and both must be the same.
+With snapshot.py the other of the two folds over the log (the first is static/chat/js/store.js): what a client that
+watched has put together from events, another gets from here, and both must be the same.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models import Count
 
 from chat import events, objects
@@ -19,9 +19,6 @@ from chat.errors import NotFound
 from chat.models import Event, Image, Message, Run, Thread, ToolCall
 
 PAGE = 50
-SNAPSHOT_BYTES = 640 * 1024
-"""How much of the shown path a snapshot holds: Daphne, and many a client, take no frame above 1 MiB."""
-
 _PATH = """
 WITH RECURSIVE path (id, parent_id, place) AS (
     SELECT id, parent_id, 1 FROM chat_message WHERE id = %s AND thread_id = %s
@@ -42,38 +39,6 @@ def get_thread(user: Any, thread_id: UUID) -> Thread:
     return thread
 
 
-def snapshot(user: Any, thread_id: UUID, limit: int = PAGE) -> dict[str, Any]:
-    """The frame that replaces what a client holds: `{type, seq, thread, messages, runs, has_more}`.
-
-    All of it is of one moment of the log, that of `seq`. Raises NotFound.
-    """
-    with transaction.atomic(durable=True):
-        with connection.cursor() as cursor:
-            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        thread = get_thread(user, thread_id)
-        path, has_more = _path(thread, thread.head_id, limit)
-        shown = _newest_that_fit(path)
-        has_more = has_more or len(shown) < len(path)
-        runs = Run.objects.filter(thread=thread, status__in=Run.UNFINISHED).select_related("prompt")
-        unfinished = list(runs.order_by("queued_seq"))
-        queued = [run.prompt_id for run in unfinished if run.prompt.status == Message.Status.QUEUED]
-        if queued:
-            shown += as_objects(thread, Message.objects.filter(id__in=queued), queued)
-        for run in unfinished:
-            if run.status == Run.Status.RUNNING:
-                run.current_step = _current_step(run)
-        broken = bool(path) and path[-1].status == "failed"
-        failed = Run.objects.filter(answer_id=thread.head_id, status=Run.Status.FAILED) if broken else ()
-        return {
-            "type": "snapshot",
-            "seq": thread.last_seq,
-            "thread": thread.as_object().model_dump(mode="json"),
-            "messages": [message.model_dump(mode="json") for message in shown],
-            "runs": [run.as_object().model_dump(mode="json") for run in (*failed, *unfinished)],
-            "has_more": has_more,
-        }
-
-
 def page(user: Any, thread_id: UUID, before: UUID | None, limit: int = PAGE) -> dict[str, Any]:
     """A page of the shown path, newest last: the messages before the message `before`, or the newest.
 
@@ -88,29 +53,6 @@ def page(user: Any, thread_id: UUID, before: UUID | None, limit: int = PAGE) -> 
         last = known[0]
     shown, has_more = _path(thread, last, limit)
     return {"messages": [message.model_dump(mode="json") for message in shown], "has_more": has_more}
-
-
-def _newest_that_fit(path: list[objects.Message]) -> list[objects.Message]:
-    """The end of the path, as far back as SNAPSHOT_BYTES reach; the last turn in any case."""
-    room = SNAPSHOT_BYTES
-    for place in range(len(path) - 1, -1, -1):
-        room -= len(path[place].model_dump_json().encode())
-        if room < 0:
-            return path[min(place + 1, max(len(path) - 2, 0)) :]
-    return path
-
-
-_STEPS = ("run_progress", "run_queued", "run_started", "run_recovered")
-
-
-def _current_step(run: Run) -> str | None:
-    """The step that the run's newest progress told of; an attempt that has told of none yet has none."""
-    told = Event.objects.filter(
-        thread_id=run.thread_id, seq__gt=run.first_seq, run_id=run.id, type__in=_STEPS
-    ).order_by("-seq")
-    body = told.values_list("body", flat=True).first()
-    step: str | None = events.loads(body).get("current_step") if body is not None else None
-    return step
 
 
 def path_from(thread: Thread, first: Message) -> list[objects.Message]:
@@ -161,7 +103,7 @@ def as_objects(thread: Thread, messages: Any, order: Sequence[UUID] | None = Non
             row.run
             if row.role == Message.Role.ASSISTANT and row.status != Message.Status.STREAMING
             else None,
-            siblings=counts.get(row.parent_id, 0),
+            siblings=0 if row.status == Message.Status.QUEUED else counts.get(row.parent_id, 0),
             partial=partial.get(row.id),
         )
         for row in rows
@@ -180,7 +122,7 @@ def _sibling_counts(thread: Thread, parents: set[UUID | None]) -> dict[UUID | No
     return counts
 
 
-class _Partial:
+class Partial:
     """What an unfinished answer has come to: the fold of its run's events since it began."""
 
     def __init__(self) -> None:
@@ -203,11 +145,11 @@ class _Partial:
                 }
 
 
-def _partials(streaming: Iterable[Message]) -> dict[UUID, _Partial]:
-    found: dict[UUID, _Partial] = {}
+def _partials(streaming: Iterable[Message]) -> dict[UUID, Partial]:
+    found: dict[UUID, Partial] = {}
     for message in streaming:
         run = Run.objects.get(answer=message)
-        partial = found[message.id] = _Partial()
+        partial = found[message.id] = Partial()
         written = Event.objects.filter(
             thread_id=message.thread_id, seq__gt=run.first_seq, run_id=run.id, type__in=events.DISPOSABLE
         )
@@ -240,7 +182,7 @@ def as_written(row: Message, inside: Inside, run: Run | None = None) -> objects.
 
 
 def _as_object(
-    row: Message, inside: Inside, run: Run | None, *, siblings: int, partial: _Partial | None
+    row: Message, inside: Inside, run: Run | None, *, siblings: int, partial: Partial | None
 ) -> objects.Message:
     calls = [
         call.as_object() for call in sorted(inside.tool_calls, key=lambda call: (call.text_offset, call.pk))

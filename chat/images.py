@@ -12,6 +12,8 @@ import uuid
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -20,7 +22,7 @@ import PIL.Image
 from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import IntegrityError, InterfaceError, OperationalError, connection, transaction
 
 from chat import limits
 from chat.errors import InvalidField, NotFound
@@ -30,6 +32,8 @@ FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 PIXELS_MAX = 40_000_000
 SIDE_MAX = 4096
 THUMBNAIL_SIDE = 640
+VIEW_SIDE = 1024
+VIEWS_KEPT = 32
 UPRIGHT = {
     2: PIL.Image.Transpose.FLIP_LEFT_RIGHT,
     3: PIL.Image.Transpose.ROTATE_180,
@@ -132,11 +136,49 @@ def keeping(encoded: Encoded, **fields: Any) -> Iterator[Image]:
                 raise FileExistsError(name)
         yield image
     except (OperationalError, InterfaceError):
-        raise  # whether the row was saved is not known; if it was not, housekeeping finds the files
-    except BaseException:
-        for name in (image.file, image.thumbnail):
-            default_storage.delete(name)
+        if not _may_be_saved(image):
+            _delete_files(image)
         raise
+    except BaseException:
+        _delete_files(image)
+        raise
+
+
+def _may_be_saved(image: Image) -> bool:
+    """Whether the row is there, or may be: the connection broke, as that of a process that was frozen does.
+
+    The server may still be at the broken transaction, so the row is written once more and taken back: that waits for
+    its end. Where the database does not answer, housekeeping finds the files.
+    """
+    connection.close()
+    try:
+        with transaction.atomic():
+            image.save(force_insert=True)
+            transaction.set_rollback(True)
+    except IntegrityError:
+        return Image.objects.filter(id=image.id).exists()
+    except (OperationalError, InterfaceError):
+        return True
+    return False
+
+
+def _delete_files(image: Image) -> None:
+    for name in (image.file, image.thumbnail):
+        default_storage.delete(name)
+
+
+@lru_cache(maxsize=VIEWS_KEPT)
+def view(name: str) -> bytes:
+    """A kept file as a model looks at it: a JPEG of at most VIEW_SIDE a side. Raises FileNotFoundError.
+
+    A thread's pictures are looked at again at every call of the model; the last ones are kept at hand.
+    """
+    with _decoding, default_storage.open(name) as file:
+        picture = PIL.Image.open(file, formats=("WEBP",))
+        picture.thumbnail((VIEW_SIDE, VIEW_SIDE))
+        out = io.BytesIO()
+        picture.convert("RGB").save(out, "JPEG", quality=80)
+    return out.getvalue()
 
 
 def upload(user: Any, data: bytes, name: str) -> Image:
@@ -157,14 +199,16 @@ def get(user: Any, image_id: UUID) -> Image:
     return image
 
 
-def find(user: Any, *, query: str = "", before: Image | None = None, limit: int = 40) -> list[Image]:
-    """The person's pictures, newest first, whose prompt has all the words of the query."""
+def find(
+    user: Any, *, query: str = "", before: tuple[datetime, UUID] | None = None, limit: int = 40
+) -> list[Image]:
+    """The person's pictures, newest first, whose prompt has all the words of the query; those behind a place."""
     found = Image.objects.owned_by(user).order_by("-created_at", "-id")
     for word in query.split()[:8]:
         found = found.filter(prompt__icontains=word)
     if before is not None:
-        found = found.filter(created_at__lte=before.created_at)
-        found = found.exclude(created_at=before.created_at, id__gte=before.id)
+        created_at, id_ = before
+        found = found.filter(created_at__lte=created_at).exclude(created_at=created_at, id__gte=id_)
     return list(found[:limit])
 
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import threading
 import time
+from uuid import UUID
 
+import orjson
 from django.conf import settings
 
+from chat import table
 from chat.errors import RateLimited
-from chat.models import Run
 
 PEOPLE_KEPT = 1000
 
@@ -67,11 +69,40 @@ def upload(user_id: int) -> None:
     _refuse_until(_uploads.take(user_id), "uploads")
 
 
+_UNFINISHED = """
+SELECT count(*) FROM chat_run AS run JOIN chat_thread AS thread ON thread.id = run.thread_id
+WHERE thread.owner_id = %s AND run.status IN ('queued', 'running', 'interrupted')
+"""
+
+
 def run(owner_id: int) -> None:
     """One more unfinished run."""
-    unfinished = Run.objects.owned_by(owner_id).filter(status__in=Run.UNFINISHED).count()
+    ((unfinished,),) = table.read(_UNFINISHED, [owner_id])
     if unfinished >= settings.LIMIT_RUNS:
         raise RateLimited(f"You have {unfinished} runs that are not finished; stop some, or wait for them.")
+
+
+QUEUED_MAX = 20
+"""The most messages that may wait in a thread behind the run at work."""
+QUEUED_BYTES = 200 * 1024
+"""How long their texts may be together, as JSON: every snapshot has them whole, beside SNAPSHOT_BYTES of the path."""
+
+_QUEUED = """
+SELECT count(*), coalesce(sum(octet_length(to_json(message.text)::text) + (
+    SELECT coalesce(sum(octet_length(to_json(image.prompt)::text)), 0)
+    FROM chat_message_attachments AS attached JOIN chat_image AS image ON image.id = attached.image_id
+    WHERE attached.message_id = message.id
+)), 0)
+FROM chat_message AS message WHERE message.thread_id = %s AND message.status = 'queued'
+"""
+
+
+def queue(thread_id: UUID, *texts: str) -> None:
+    """One more message with these texts that is to wait its turn in the thread, which the caller holds the lock of."""
+    ((count, size),) = table.read(_QUEUED, [thread_id])
+    more = sum(len(orjson.dumps(text)) for text in texts)
+    if count >= QUEUED_MAX or (count and size + more > QUEUED_BYTES):
+        raise RateLimited(f"{count} messages wait for their turn here; let some be answered, or stop them.")
 
 
 def _refuse_until(seconds: float, what: str) -> None:

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import psycopg
-from django.db import connection, transaction
+from django.db import transaction
 
 from chat import db, events, groups
 from chat.errors import RunLost
@@ -52,12 +52,13 @@ class Fence(NamedTuple):
 # `base` is null where the fence does not hold; a thread that is gone is not answered of. The rows are locked in the
 # order of their ids, so that two batches cannot wait for each other. A fence is compared with the row as it is once the
 # lock is held: Postgres evaluates the UPDATE's condition again on a row it waited for. The events come as one JSON
-# text: arrays of texts cost the client several times as much.
+# text: arrays of texts cost the client several times as much. Postgres expects a hundred parts in one, and for so many
+# it would rather look through all threads of a smaller site: an array it looks up.
 _APPEND = """
 WITH part AS MATERIALIZED (
     SELECT * FROM json_to_recordset(%s::json) AS part (thread_id uuid, run_id uuid, attempt int, events int)
 ), locked AS MATERIALIZED (
-    SELECT id FROM chat_thread WHERE id IN (SELECT thread_id FROM part) ORDER BY id FOR NO KEY UPDATE
+    SELECT id FROM chat_thread WHERE id = ANY(ARRAY(SELECT thread_id FROM part)) ORDER BY id FOR NO KEY UPDATE
 ), numbered AS (
     UPDATE chat_thread AS thread SET last_seq = thread.last_seq + part.events
     FROM part, locked
@@ -267,9 +268,8 @@ def record(
     Gives the last `seq`. Raises RunLost, and NotAtomic's own error outside a transaction.
     """
     part = _Part(thread_id, fence, _encode(thread_id, run_id, happened, events.now()), [])
-    with connection.cursor() as cursor:
-        cursor.execute(_APPEND, _arguments([part]))
-        row = cursor.fetchone()
+    with db.cursor() as cursor:
+        row = cursor.execute(_APPEND, _arguments([part])).fetchone()
     if row is None or row[1] is None:
         raise RunLost("The run went on elsewhere.")
     base: int = row[1]
@@ -302,17 +302,54 @@ def rights_changed(user_id: int) -> None:
 _SINCE = "SELECT seq, type, body FROM chat_event WHERE thread_id = %s AND seq > %s AND seq <= %s ORDER BY seq LIMIT %s"
 
 
-async def since(thread_id: UUID, after: int, until: int, limit: int = READ_EVENTS) -> tuple[list[Frame], int]:
+async def since(thread_id: UUID, after: int, until: int) -> tuple[list[Frame], int]:
     """The kept events after `after`, up to `until`, oldest first; and the number up to which nothing was left out.
 
     Neighbouring deltas of one message come as one frame with the last one's number.
     """
     pool = await db.pool()
     async with pool.connection() as conn:
-        cursor = await conn.execute(_SINCE, (thread_id, after, until, limit))
+        cursor = await conn.execute(_SINCE, (thread_id, after, until, READ_EVENTS), binary=True)
         rows = await cursor.fetchall()
-    reached = rows[-1][0] if len(rows) == limit else until
-    return merge(rows), reached
+    return merge(rows), _reached(rows, until)
+
+
+class Page(NamedTuple):
+    """The log's head, the last number that was let go, and the events after a number, up to `reached`, in one moment.
+
+    Nothing is missing between the number and `reached` if `kept` is not above the number.
+    """
+
+    head: int
+    kept: int
+    frames: list[Frame]
+    reached: int
+
+
+_PAGE = """
+SELECT event.seq, event.type, event.body, thread.last_seq, thread.kept_seq
+FROM chat_thread AS thread LEFT JOIN LATERAL (
+    SELECT seq, type, body FROM chat_event WHERE thread_id = thread.id AND seq > %s ORDER BY seq LIMIT %s
+) AS event ON true
+WHERE thread.id = %s AND thread.owner_id = %s ORDER BY event.seq
+"""
+
+
+async def page(owner_id: int, thread_id: UUID, after: int) -> Page | None:
+    """The next events of the person's own thread; None where there is no such thread."""
+    pool = await db.pool()
+    async with pool.connection() as conn:
+        cursor = await conn.execute(_PAGE, (after, READ_EVENTS, thread_id, owner_id), binary=True)
+        rows = await cursor.fetchall()
+    if not rows:
+        return None
+    head, kept = rows[0][3:]
+    found = [row[:3] for row in rows] if rows[0][0] is not None else []
+    return Page(head, kept, merge(found), _reached(found, head))
+
+
+def _reached(rows: Sequence[tuple[int, str, str]], until: int) -> int:
+    return rows[-1][0] if len(rows) == READ_EVENTS else until
 
 
 def merge(rows: Sequence[tuple[int, str, str]]) -> list[Frame]:

@@ -9,6 +9,7 @@ threads.py, runs.py and images.py.
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
 from typing import Any, Self, TypeVar
 
 from django.conf import settings
@@ -198,7 +199,7 @@ class Run(models.Model):
     def elapsed_ms(self) -> int | None:
         if self.started_at is None or self.ended_at is None:
             return None
-        return max(0, int((self.ended_at - self.started_at).total_seconds() * 1000))
+        return max(0, (self.ended_at - self.started_at) // timedelta(milliseconds=1))
 
     def as_object(self) -> shapes.Run:
         return shapes.Run.model_validate(

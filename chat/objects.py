@@ -93,7 +93,7 @@ class ToolCall(Object):
 
 
 class RunError(Object):
-    """Why a run failed, in words that a person can act on."""
+    """Why a run failed, or completed with less than was meant (`cut_short`), in words that a person can act on."""
 
     code: str
     message: str

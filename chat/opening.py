@@ -5,78 +5,74 @@ Behind the WebSocket and the event stream alike.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Any, NamedTuple
+from collections.abc import AsyncIterator, Callable
 from uuid import UUID
 
-from chat import db, feed, frames, history, log
-from chat.db import in_thread
+from chat import feed, log, snapshot
 from chat.errors import NotFound
 from chat.log import Frame
 
-_STANDING = "SELECT last_seq, kept_seq FROM chat_thread WHERE id = %s AND owner_id = %s"
-
-
-class _Standing(NamedTuple):
-    """The log's head, and the last number that was let go."""
-
-    head: int
-    kept: int
-
 
 class Opening:
-    """One subscriber's way in. `head` is the log's head now; `replay` then brings it from `after` to there."""
+    """One subscriber's way in. `head` is the log's head; `replay` then brings the subscriber from `after` to there."""
 
-    def __init__(
-        self, user: Any, thread_id: UUID, head: int, after: int | None, subscription: feed.Subscription
-    ) -> None:
-        self.head = head
+    def __init__(self, owner_id: int, thread_id: UUID, subscription: feed.Subscription) -> None:
+        self.head = 0
         self.subscription = subscription
-        self._user = user
+        self._owner_id = owner_id
         self._thread_id = thread_id
-        self._after = after
+        self._read: list[Frame] = []
+        self._reached = 0
+
+    async def begin(self, after: int | None) -> None:
+        """Read the events after `after`, or one snapshot where the log has not all of them. Raises NotFound."""
+        if after is None or not await self._go_on(after):
+            frame = await snapshot.read(self._owner_id, self._thread_id)
+            self._read = [frame]
+            self._begin_at(frame.seq, frame.seq)
 
     async def replay(self) -> AsyncIterator[Frame]:
         """The events after `after`, or one snapshot; then the subscription goes on behind it without a gap."""
-        if self._after is not None:
-            position = self._after
-            while position < self.head:
-                read, position = await log.since(self._thread_id, position, self.head)
-                for frame in read:
-                    yield frame
-            if await self._still_kept():
+        while True:
+            read, self._read = self._read, []  # an open socket does not keep what it was sent
+            for frame in read:
+                yield frame
+            if self._reached == self.head:
                 return
-        snapshot = await in_thread(history.snapshot, self._user, self._thread_id)
-        self.head = snapshot["seq"]
-        self.subscription.begin(self.head)
-        yield Frame(snapshot["seq"], frames.snapshot(snapshot))
+            await self.begin(self._reached)
 
-    async def _still_kept(self) -> bool:
-        """Whether nothing of what was just read had been let go before it was read."""
-        standing = await _standing(self._user, self._thread_id)
-        return self._after is not None and standing.kept <= self._after
+    async def _go_on(self, after: int) -> bool:
+        page = await log.page(self._owner_id, self._thread_id, after)
+        if page is None:
+            raise NotFound("There is no such thread.")
+        if not page.kept <= after <= page.head:
+            return False
+        self._read = page.frames
+        self._begin_at(page.head, page.reached)
+        return True
+
+    def _begin_at(self, head: int, reached: int) -> None:
+        self.head = head
+        self._reached = reached
+        self.subscription.begin(head)
 
     async def close(self) -> None:
         await feed.hub().unsubscribe(self.subscription)
 
 
-async def enter(user: Any, thread_id: UUID, after: int | None) -> Opening:
-    """Join the thread's stream. `after` counts where the log still has what follows it. Raises NotFound."""
-    head, kept = await _standing(user, thread_id)
-    if after is not None and not kept <= after <= head:
-        after = None
-    subscription = await feed.hub().subscribe(thread_id, head)
-    return Opening(user, thread_id, head, after, subscription)
+async def enter(owner_id: int, thread_id: UUID, after: int | None, is_ready: Callable[[], None]) -> Opening:
+    """Join the thread's stream. `after` counts where the log still has what follows it. Raises NotFound.
 
-
-async def _standing(user: Any, thread_id: UUID) -> _Standing:
-    pool = await db.pool()
-    async with pool.connection() as conn:
-        cursor = await conn.execute(_STANDING, (thread_id, user.pk))
-        row = await cursor.fetchone()
-    if row is None:
-        raise NotFound("There is no such thread.")
-    return _Standing(*row)
+    `is_ready` is called whenever the opening's subscription has something to take, see feed.py.
+    """
+    subscription = await feed.hub().subscribe(thread_id, is_ready)
+    opening = Opening(owner_id, thread_id, subscription)
+    try:
+        await opening.begin(after)
+    except BaseException:
+        await opening.close()
+        raise
+    return opening
 
 
 def parse_after(text: str | None) -> int | None:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import Any
 from uuid import UUID
 
 from django.core.files.storage import default_storage
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, Subquery
+from django.db.models.lookups import IsNull
 from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 
-from chat import configured, db, events, history, images, log
+from chat import configured, cursors, db, events, history, images, log, table
 from chat.agent.tools import css
 from chat.errors import InvalidField, NotFound
 from chat.models import Event, HonouredCommand, Image, Message, Run, Thread, ToolCall
@@ -32,15 +30,26 @@ def create(user: Any, title: str = "") -> Thread:
     return thread
 
 
+THREADS = table.Table(Thread)
+
+_LOCK = table.statement(
+    """
+SELECT {thread} FROM chat_thread AS thread WHERE id = %s AND owner_id = %s FOR UPDATE
+""",
+    thread=THREADS,
+)
+
+
 def lock(user: Any, thread_id: UUID) -> Thread:
     """The person's own thread, locked until the transaction ends: who decides by what it holds must hold it.
 
     The lock is the strong one (FOR UPDATE): it waits for the checkpoint writes of a run at work, and they for it.
     Raises NotFound.
     """
-    thread: Thread | None = Thread.objects.owned_by(user).select_for_update().filter(id=thread_id).first()
-    if thread is None:
+    found = table.read(_LOCK, [thread_id, user.pk], THREADS)
+    if not found:
         raise NotFound("There is no such thread.")
+    thread: Thread = found[0][0]
     return thread
 
 
@@ -163,16 +172,17 @@ def entries(
     """
     found = Thread.objects.owned_by(user).filter(archived=archived)
     for word in query.split()[:8]:
-        said = Message.objects.filter(thread=OuterRef("pk"), text__icontains=word)
-        found = found.filter(Q(title__icontains=word) | Exists(said))
+        # Not Exists: for that Postgres may read everybody's messages first, and then look for this person's among them.
+        said = Message.objects.filter(thread=OuterRef("pk"), text__icontains=word).values("pk")[:1]
+        found = found.filter(Q(title__icontains=word) | IsNull(Subquery(said), False))
     if cursor:
-        updated_at, id_ = _parse_cursor(cursor)
+        updated_at, id_ = cursors.place(cursor)
         found = found.filter(updated_at__lte=updated_at).exclude(updated_at=updated_at, id__gte=id_)
     rows = list(_with_running(found).order_by("-updated_at", "-id")[: limit + 1])
     last = rows[limit - 1] if len(rows) > limit else None
     return {
         "threads": [entry(row) for row in rows[:limit]],
-        "cursor": _cursor(last) if last is not None else None,
+        "cursor": cursors.cursor(last.updated_at, last.id) if last is not None else None,
     }
 
 
@@ -195,9 +205,14 @@ def _with_running(found: Any) -> Any:
 
 def touch(thread: Thread, *changed: str) -> None:
     """Bring the thread to the top of the list, and save the fields that were changed. Needs the lock."""
+    table.write(touched(thread, *changed))
+
+
+def touched(thread: Thread, *changed: str) -> table.Update:
+    """What `touch` does, to be written together with other rows."""
     thread.updated_at = timezone.now()
-    thread.save(update_fields=["updated_at", *changed])
     log.list_changed(thread.owner_id, thread.id)
+    return table.Update(thread, ("updated_at", *changed))
 
 
 def _save(thread: Thread, field: str, fence: log.Fence | None = None) -> None:
@@ -217,18 +232,3 @@ def _title(title: str) -> str:
     if len(clean) > TITLE_MAX:
         raise InvalidField(f"A title may have {TITLE_MAX} characters.", field="title")
     return clean
-
-
-def _cursor(thread: Thread) -> str:
-    return base64.urlsafe_b64encode(f"{thread.updated_at.isoformat()} {thread.id}".encode()).decode()
-
-
-def _parse_cursor(cursor: str) -> tuple[Any, UUID]:
-    try:
-        updated_at, id_ = base64.urlsafe_b64decode(cursor.encode()).decode().split(" ")
-        when = parse_datetime(updated_at)
-        if when is None:
-            raise ValueError(updated_at)
-        return when, UUID(id_)
-    except (ValueError, binascii.Error):
-        raise InvalidField("This cursor is none that a list gave.", field="cursor") from None

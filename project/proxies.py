@@ -1,4 +1,7 @@
-"""What a proxy in front of the site says of a request, believed only where the proxy is one of TRUSTED_PROXIES."""
+"""What a proxy in front of the site says of a request, believed only where the proxy is one of TRUSTED_PROXIES.
+
+And what it asks for itself: a load balancer that looks whether a process is well knows its address and no name for it.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +33,8 @@ def middleware(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequ
     trusts_unix = UNIX in settings.TRUSTED_PROXIES
 
     def settle(request: HttpRequest) -> None:
+        if request.path in settings.PROBES:
+            request.META["HTTP_HOST"] = settings.ALLOWED_HOSTS[0]
         peer = request.META.get("REMOTE_ADDR")
         if not (_is_in(peer, trusted) if peer else trusts_unix):
             for name in SAID:

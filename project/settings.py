@@ -108,6 +108,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
+    "chat.api.middleware.middleware",
 ]
 ROOT_URLCONF = "project.urls"
 ASGI_APPLICATION = "project.asgi.application"
@@ -186,6 +187,7 @@ CSRF_COOKIE_HTTPONLY = True
 OPENAI_API_KEY: str = env.str("OPENAI_API_KEY", default="")
 OPENAI_BASE_URL: str = env.str("OPENAI_BASE_URL", default="")
 CHAT_MODEL: str = env.str("CHAT_MODEL", default="")
+CHAT_VISION = _choice("CHAT_VISION", "auto", "auto", "on", "off")
 IMAGE_MODEL: str = env.str("IMAGE_MODEL", default="")
 DEMO_TOKENS_PER_SECOND = env.float("DEMO_TOKENS_PER_SECOND", default=50.0)
 _paints = bool(OPENAI_API_KEY or (OPENAI_BASE_URL and IMAGE_MODEL))
@@ -244,6 +246,9 @@ X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 SECURE_SSL_REDIRECT = HTTPS
+# What each process is asked by itself: by its own address, in plain HTTP.
+PROBES = ("/healthz", "/readyz")
+SECURE_REDIRECT_EXEMPT = [f"^{probe[1:]}$" for probe in PROBES]
 SECURE_HSTS_SECONDS = 60 * 60 * 24 * 365 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
 SECURE_HSTS_PRELOAD = HTTPS
@@ -261,7 +266,12 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)-7s %(name)s  %(message)s"}},
+    "filters": {"not_ready": {"()": "project.logs.WithoutNotReady"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "WARNING"},
-    "loggers": {"chat": {"level": LOG_LEVEL}, "project": {"level": LOG_LEVEL}},
+    "loggers": {
+        "chat": {"level": LOG_LEVEL},
+        "project": {"level": LOG_LEVEL},
+        "django.request": {"filters": ["not_ready"]},
+    },
 }

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMetadata
+from langgraph.checkpoint.base import (
+    WRITES_IDX_MAP,
+    ChannelVersions,
+    Checkpoint,
+    CheckpointMetadata,
+    CheckpointTuple,
+)
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from langgraph.checkpoint.serde import _msgpack
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
@@ -38,11 +44,8 @@ _TRANSACTION_SECONDS = 7
 """Longer than any write takes, shorter than what is left of a takeover's ten seconds."""
 
 
-_DROP_INPUT = (
-    "DELETE FROM checkpoint_blobs"
-    " WHERE thread_id = %s AND checkpoint_ns = '' AND channel = '__start__' AND version = %s"
-)
-
+_PULLED = "~__pregel_pull"
+"""How the path of such a task begins, as LangGraph writes it for a saver."""
 
 CACHED_LISTS = 2000
 CACHED_BYTES_MAX = 16 * 1024
@@ -142,19 +145,38 @@ class _Serializer(JsonPlusSerializer):
 _SERIALIZER = _Serializer()
 
 
+class _Statements:
+    """What the parent's methods write with, in place of a cursor: keeps the statements for the transaction to come."""
+
+    def __init__(self) -> None:
+        self.all: list[tuple[str, Sequence[Any]]] = []
+
+    async def execute(self, sql: str, row: Sequence[Any]) -> None:
+        self.all.append((sql, row))
+
+    async def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        self.all += [(sql, row) for row in rows]
+
+
 class FencedSaver(AsyncPostgresSaver):
     """The saver of one attempt of a run: every write asserts in its own transaction that the run still owns its thread.
 
-    Raises errors.RunLost, and has written nothing, when it does not. Reading needs no ownership. `fence=None` is for
-    reading only: every write is refused. Make one for each run (a saver lets one statement through at a time), in the
-    loop that uses it.
+    What says nothing by itself waits for what does, and is written in the same transaction: the input and its step for
+    the end of the first model call, what a model call has written for the checkpoint behind it. A process that dies
+    before has lost nothing, for the run begins there again with the same input. A tool's result is written at once.
+
+    Raises errors.RunLost, and has written nothing, when the run does not own it. Reading needs no ownership.
+    `fence=None` is for reading only: every write is refused. Make one for each run (a saver lets one statement through
+    at a time), in the loop that uses it.
     """
 
     def __init__(self, pool: Pool, fence: Fence | None) -> None:
         super().__init__(pool, serde=_SERIALIZER)
         self._pool = pool
         self._fence = fence
-        self._consumed: tuple[str, str] | None = None
+        self._held: list[tuple[str, Sequence[Any]]] = []
+        self._input_is_held = False
+        self._newest: CheckpointTuple | None = None
 
     async def aput(
         self,
@@ -163,17 +185,34 @@ class FencedSaver(AsyncPostgresSaver):
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
-        """Like the parent's; the checkpoint behind the input also drops the input's copy, one sixth of a turn's bytes.
+        """Like the parent's; but the input's own value is not stored, one sixth of a turn's bytes.
 
-        The input is written twice: as the input checkpoint's own value, and as what its only task made of it. Nobody
-        reads the first again once the second is part of a stored checkpoint.
+        It would be written twice: as the input checkpoint's value, and as what its only task made of it. Nobody reads
+        the first again once the second is part of a stored checkpoint, and both are stored together.
         """
-        if metadata.get("source") == "loop" and START in new_versions:
-            self._consumed = (
-                config["configurable"]["thread_id"],
-                str(checkpoint["versions_seen"][START][START]),
-            )
-        return await super().aput(config, checkpoint, metadata, new_versions)
+        begins = metadata.get("source") == "input"
+        if begins:
+            new_versions = {channel: new_versions[channel] for channel in new_versions if channel != START}
+        following = await super().aput(config, checkpoint, metadata, new_versions)
+        holds, self._input_is_held = begins or self._input_is_held, begins
+        if not holds:
+            await self._write_held()
+        return following
+
+    async def aput_writes(
+        self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
+    ) -> None:
+        """Like the parent's, without a thread: what is encoded here is short."""
+        special = all(channel in WRITES_IDX_MAP for channel, _ in writes)
+        sql = self.UPSERT_CHECKPOINT_WRITES_SQL if special else self.INSERT_CHECKPOINT_WRITES_SQL
+        of = config["configurable"]
+        rows = self._dump_writes(
+            of["thread_id"], of["checkpoint_ns"], of["checkpoint_id"], task_id, task_path, writes
+        )
+        self._held += [(sql, row) for row in rows]
+        # A node that is called for itself, not by a Send as tools are, is alone in its step: its checkpoint follows.
+        if special or not task_path.startswith(_PULLED):
+            await self._write_held()
 
     def get_next_version(self, current: str | None, channel: None) -> str:
         """Like the parent's, in 19 characters for 50: a checkpoint names eight versions or so, and every turn has five.
@@ -184,12 +223,35 @@ class FencedSaver(AsyncPostgresSaver):
         return f"{count:010}.{secrets.token_hex(4)}"
 
     @asynccontextmanager
-    async def _cursor(self, *, pipeline: bool = False) -> AsyncIterator[AsyncCursor[DictRow]]:
-        """The one door to the database; `pipeline` is how the parent asks for a cursor to write with."""
+    async def _cursor(self, *, pipeline: bool = False) -> AsyncIterator[Any]:
+        """The parent's one door to the database; `pipeline` is how it asks for a cursor to write with."""
         if not pipeline:
             async with super()._cursor() as cursor:
                 yield cursor
             return
+        statements = _Statements()
+        yield statements
+        self._held += statements.all
+
+    async def adelete_thread(self, thread_id: str) -> None:
+        await super().adelete_thread(thread_id)
+        await self._write_held()
+
+    async def _write_held(self) -> None:
+        """Write what is held, in its order. What could not be written stays held: what follows builds on it."""
+        held: list[tuple[str, Sequence[Any]]] = []
+        self._newest = None
+        try:
+            async with self._transaction() as cursor:
+                held, self._held = self._held, []
+                for sql, row in held:
+                    await cursor.execute(sql, row)
+        except BaseException:
+            self._held = held + self._held
+            raise
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[AsyncCursor[DictRow]]:
         if self._fence is None:
             raise RunLost
         # One round trip for BEGIN, the fence and the writes, one for COMMIT; a fence that finds nothing rolls back.
@@ -202,14 +264,30 @@ class FencedSaver(AsyncPostgresSaver):
             connection.cursor(binary=True, row_factory=dict_row) as cursor,
         ):
             await fence.execute(self._fence.sql, self._fence.params)
-            if self._consumed is not None:
-                consumed, self._consumed = self._consumed, None
-                await cursor.execute(_DROP_INPUT, consumed)
             yield cursor
             # Not a mere flush: only behind a sync does the server see, and end, a transaction whose owner is frozen.
             await batch.sync()
             if await fence.fetchone() is None:
                 raise RunLost
+
+    async def newest_id(self, thread_id: str) -> str | None:
+        """The id of the thread's newest checkpoint, which is kept for the graph: it asks for the same next.
+
+        Nobody else writes in the thread meanwhile; what the graph gets it changes, so it gets it once.
+        """
+        self._newest = await super().aget_tuple(
+            {"configurable": {"thread_id": thread_id, "checkpoint_ns": ""}}
+        )
+        return self._newest.config["configurable"]["checkpoint_id"] if self._newest else None
+
+    async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        wanted, newest = config["configurable"], self._newest
+        if newest is not None and "checkpoint_id" not in wanted:
+            kept = newest.config["configurable"]
+            if all(wanted.get(name, "") == kept[name] for name in ("thread_id", "checkpoint_ns")):
+                self._newest = None
+                return newest
+        return await super().aget_tuple(config)
 
     async def last_of(self, thread_id: str, run_id: str) -> str | None:
         """The id of the newest checkpoint that the run wrote in the thread."""

@@ -16,10 +16,14 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, cast
+from uuid import uuid4
 
 from langchain_core.messages import AIMessageChunk
 from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGenerationChunk
+from langchain_core.utils.utils import LC_ID_PREFIX
+
+from chat.agent import history, voice
 
 WINDOW_SECONDS = 0.07
 """The longest window: what a busy process makes a word wait at the most."""
@@ -41,12 +45,21 @@ def window(longest_seconds: float) -> float:
 
 SHORTEST_REST_SECONDS = 0.01
 
+TICK_SECONDS = 0.015
+"""Rests end on ticks of this length, so that what several streams have gathered goes through the log together."""
 
-async def rest(longest_seconds: float) -> None:
-    """Leave a stream unread for a window, so that the next read finds several pieces; only where it is worth it."""
+
+async def rest(longest_seconds: float) -> bool:
+    """Leave a stream unread for a window, so that the next read finds several pieces; only where it is worth it.
+
+    Says whether it did. Then the window is over: what is read next has waited long enough.
+    """
     seconds = window(longest_seconds)
-    if seconds >= SHORTEST_REST_SECONDS:
-        await asyncio.sleep(seconds)
+    if seconds < SHORTEST_REST_SECONDS:
+        return False
+    now = asyncio.get_running_loop().time()
+    await asyncio.sleep((now + seconds) // TICK_SECONDS * TICK_SECONDS - now)
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +75,9 @@ class ToolCallPiece:
 Kind = str
 TEXT, REASONING, TOOL_CALLS, CHUNKS = "text", "reasoning", "tool_calls", "chunks"
 
+Run = tuple[Kind, list[Any]]
+"""Neighbouring pieces of one kind."""
+
 
 class Batch:
     """What a model has said since it was last heard, in order.
@@ -70,11 +86,10 @@ class Batch:
     The hearer awaits `due` and then takes it all with `take`.
     """
 
-    def __init__(self, *, window_seconds: float, provider: str | None = None) -> None:
+    def __init__(self, *, window_seconds: float) -> None:
         self._loop = asyncio.get_running_loop()
         self._longest_seconds = window_seconds
-        self._metadata: dict[str, Any] = {"model_provider": provider} if provider else {}
-        self._runs: list[tuple[Kind, list[Any]]] = []
+        self._runs: list[Run] = []
         self._kind: Kind = ""
         self._pieces: list[Any] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -115,6 +130,11 @@ class Batch:
         else:
             self._begin(kind, chunk)
 
+    def flush(self) -> None:
+        """What is here is due now."""
+        if self._runs:
+            self._wake()
+
     @property
     def ended(self) -> bool:
         return self._ended
@@ -130,13 +150,13 @@ class Batch:
             self._waiter = self._loop.create_future()
             await self._waiter
 
-    def take(self) -> list[ChatGenerationChunk]:
+    def take(self) -> list[Run]:
         """What was said since the last time, and begin the next window."""
         self.cancel()
         self._is_due = self._ended
         runs, self._runs, self._kind = self._runs, [], ""
         self._not_before = self._loop.time() + window(self._longest_seconds)
-        return [self._merge(kind, pieces) for kind, pieces in runs]
+        return runs
 
     def cancel(self) -> None:
         """Stop the window's timer."""
@@ -165,55 +185,48 @@ class Batch:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    def _merge(self, kind: Kind, pieces: list[Any]) -> ChatGenerationChunk:
-        if kind is TEXT:
-            message = AIMessageChunk(content="".join(pieces), response_metadata=self._metadata.copy())
-        elif kind is REASONING:
-            message = AIMessageChunk(
-                content="",
-                additional_kwargs={"reasoning_content": "".join(pieces)},
-                response_metadata=self._metadata.copy(),
-            )
-        elif kind is TOOL_CALLS:
-            message = AIMessageChunk(
-                content="",
-                tool_call_chunks=[
-                    tool_call_chunk(name=call.name, args=call.args, id=call.id, index=call.index)
-                    for call in _joined(pieces)
-                ],
-                response_metadata=self._metadata.copy(),
-            )
-        else:
-            return pieces[0] if len(pieces) == 1 else cast(ChatGenerationChunk, pieces[0] + pieces[1:])
-        return ChatGenerationChunk(message=message)
-
 
 async def gather(
     read: Callable[[Batch], Coroutine[Any, Any, None]],
     *,
     window_seconds: float = WINDOW_SECONDS,
     provider: str | None = None,
+    listener: voice.Listener | None = None,
 ) -> AsyncGenerator[ChatGenerationChunk, None]:
-    """Yield what `read` adds to its batch, merged by window.
+    """Yield what `read` adds to its batch, merged by window; with a `listener` tell it so, and yield all at the end.
 
     `read` runs in its own task, so it is never held up by the one who listens. When it raises, what
     it had added comes first and then its exception. Closing or cancelling the generator cancels
     `read` and waits until it has let go of its connection.
     """
     global _streams
-    batch = Batch(window_seconds=window_seconds, provider=provider)
+    batch = Batch(window_seconds=window_seconds)
     task = asyncio.create_task(read(batch))
     task.add_done_callback(lambda _: batch.end())
+    message_id = f"{LC_ID_PREFIX}-{uuid4()}"
+    whole: list[Run] = []
     _streams += 1
     try:
         while True:
             await batch.due()
             ended = batch.ended
-            for chunk in batch.take():
-                yield chunk
+            for kind, pieces in batch.take():
+                if listener is None:
+                    yield _merged(kind, pieces, provider)
+                else:
+                    if (said := _said(message_id, kind, pieces)) is not None:
+                        listener(said)
+                    if whole and whole[-1][0] == kind:
+                        whole[-1][1].extend(pieces)
+                    else:
+                        whole.append((kind, pieces))
             if ended:
                 break
         await task
+        for kind, pieces in whole:
+            chunk = _merged(kind, pieces, provider)
+            chunk.message.id = message_id
+            yield chunk
     finally:
         _streams -= 1
         batch.cancel()
@@ -222,6 +235,36 @@ async def gather(
             await asyncio.wait([task])
         if not task.cancelled():
             task.exception()  # seen: else asyncio logs it when nobody listened to the end
+
+
+def _said(message_id: str, kind: Kind, pieces: list[Any]) -> voice.Said | None:
+    if kind is TEXT:
+        return voice.Said(message_id, text="".join(pieces))
+    if kind is REASONING:
+        return voice.Said(message_id, reasoning="".join(pieces))
+    if kind is TOOL_CALLS:
+        return None
+    text = "".join(history.text(chunk.message) for chunk in pieces)
+    reasoning = "".join(history.reasoning(chunk.message) for chunk in pieces)
+    return voice.Said(message_id, text, reasoning) if text or reasoning else None
+
+
+def _merged(kind: Kind, pieces: list[Any], provider: str | None) -> ChatGenerationChunk:
+    metadata = {"model_provider": provider} if provider else {}
+    if kind is TEXT:
+        message = AIMessageChunk(content="".join(pieces), response_metadata=metadata)
+    elif kind is REASONING:
+        said = {"reasoning_content": "".join(pieces)}
+        message = AIMessageChunk(content="", additional_kwargs=said, response_metadata=metadata)
+    elif kind is TOOL_CALLS:
+        calls = [
+            tool_call_chunk(name=call.name, args=call.args, id=call.id, index=call.index)
+            for call in _joined(pieces)
+        ]
+        message = AIMessageChunk(content="", tool_call_chunks=calls, response_metadata=metadata)
+    else:
+        return pieces[0] if len(pieces) == 1 else cast(ChatGenerationChunk, pieces[0] + pieces[1:])
+    return ChatGenerationChunk(message=message)
 
 
 def coalesce(

@@ -37,6 +37,9 @@ class Effects(Protocol):
     async def save_preview(self, tool_call_id: str, data: bytes, mime: str) -> str:
         """Keeps a small picture of work under way; answers with its URL."""
 
+    async def view(self, image_id: str) -> bytes | None:
+        """The person's own picture as a model looks at it, a small JPEG; None where they have no such picture."""
+
     async def recent_images(self, limit: int) -> list[objects.Image]:
         """The person's own pictures, newest first."""
 

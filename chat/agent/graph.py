@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextvars import Context
 from typing import Any
 
+import langsmith
 from langchain.agents import create_agent
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import RunnableConfig
@@ -21,6 +23,17 @@ Agent = CompiledStateGraph[Any, RunContext, Any, Any]
 
 STEPS = 3 * middleware.MODEL_CALLS
 """Steps of the graph in one run, more than its model calls and tools can come to."""
+
+
+async def _in_place(
+    default: object, context: Context, work: Callable[..., Any], /, *args: Any, **kwargs: Any
+) -> Any:
+    return context.run(work, *args, **kwargs)
+
+
+# LangChain wraps every middleware in LangSmith's tracing, which hops to a thread and back before and after each, traced
+# or not.
+langsmith.set_runtime_overrides(aio_to_thread=_in_place)
 
 MODEL, TOOLS = "model", "tools"
 """The names of the graph's nodes."""

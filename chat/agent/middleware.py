@@ -22,7 +22,7 @@ from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, ToolMess
 from langchain_core.messages.tool import tool_call
 from langgraph.types import Command
 
-from chat.agent import history
+from chat.agent import history, sight, voice
 from chat.agent.context import RunContext
 from chat.agent.painter.base import PaintError
 from chat.agent.tools.errors import ToolError
@@ -81,6 +81,16 @@ class Bounds(AgentMiddleware[_State, RunContext]):
         return await handler(request)
 
 
+class Heard(AgentMiddleware[_State, RunContext]):
+    """Lets the model's words into the run's stream as they come."""
+
+    async def awrap_model_call(
+        self, request: _Request, handler: Callable[[_Request], Awaitable[ModelResponse[Any]]]
+    ) -> ModelResponse[Any]:
+        with voice.heard_by(request.runtime.stream_writer):
+            return await handler(request)
+
+
 def _with_invalid_calls_answered(result: list[BaseMessage]) -> list[BaseMessage]:
     """Turns calls whose arguments are no JSON into calls that failed, so that the model sees why and tries again.
 
@@ -116,5 +126,6 @@ async def _said(error: Exception, request: ToolCallRequest) -> str | None:
 
 
 def all_of() -> list[AgentMiddleware[Any, RunContext, Any]]:
-    """Outermost first. The model's client retries what failed before it streamed; nothing is retried after."""
-    return [Bounds(), ToolErrorMiddleware(aon_error=_said)]
+    """Outermost first. The model's client retries what failed before it streamed; nothing is retried after, but that a
+    server that refuses pictures is asked without them."""
+    return [Bounds(), sight.Sight(), Heard(), ToolErrorMiddleware(aon_error=_said)]

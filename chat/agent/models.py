@@ -8,9 +8,10 @@ imported only where a real model is made.
 from __future__ import annotations
 
 import json
+import re
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict
 from urllib.parse import urlsplit
 
 from langchain_core.exceptions import ContextOverflowError
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
     import openai
     from langchain_core.language_models import BaseChatModel
+
+Vision = Literal["auto", "on", "off"]
 
 OPENAI_URL = "https://api.openai.com/v1"
 DEFAULT_MODEL = "gpt-5-mini"
@@ -43,6 +46,9 @@ class Config:
     max_retries: int = 2
     """How often a request is repeated that failed before its answer began."""
     window_seconds: float = WINDOW_SECONDS
+    vision: Vision = "auto"
+    """Whether the model is shown the pictures that people attach; auto asks LangChain's data on models, and where that
+    does not know the model, the server."""
     demo_tokens_per_second: float = 50
 
     @property
@@ -77,7 +83,7 @@ def create(config: Config) -> BaseChatModel:
 
     from chat.agent.openai_stream import OpenAIStream
 
-    return OpenAIStream(
+    model = OpenAIStream(
         model=config.chat_model or DEFAULT_MODEL,
         # Servers of one's own often want no key, but the client does.
         api_key=config.api_key or "none",
@@ -88,6 +94,14 @@ def create(config: Config) -> BaseChatModel:
         max_retries=config.max_retries,
         window_seconds=config.window_seconds,
     )
+    if config.vision != "auto":
+        model.profile = {**(model.profile or {}), "image_inputs": config.vision == "on"}
+    return model
+
+
+def may_see(model: BaseChatModel) -> bool:
+    """Whether the model is to be shown pictures: it takes them, or that is not known."""
+    return (model.profile or {}).get("image_inputs") is not False
 
 
 def describe(config: Config) -> Description:
@@ -117,6 +131,28 @@ def failure(error: BaseException) -> Failure:
             "model_bad_answer", "The model server sent something that is not JSON. Try again.", True
         )
     return Failure("run_failed", "Something went wrong while answering. Try again.", True)
+
+
+_ABOUT_PICTURES = re.compile("image|vision|multimodal", re.IGNORECASE)
+
+
+def refuses_pictures(error: BaseException) -> bool:
+    """Whether a request with pictures may have failed because of them.
+
+    A server that takes none says so by whatever status it likes, some by none but the words.
+    """
+    if "openai" not in sys.modules:
+        return False
+    import openai
+
+    if not isinstance(error, openai.APIError):
+        return False
+    match failure(error).code:
+        case "model_request_rejected":
+            return True
+        case "model_not_found" | "model_unavailable" | "model_failed":
+            return bool(_ABOUT_PICTURES.search(error.message))
+    return False
 
 
 _TOO_LONG = Failure(

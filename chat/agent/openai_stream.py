@@ -34,7 +34,9 @@ from langchain_openai.chat_models.base import (
     _handle_openai_api_error,
     _handle_openai_bad_request,
 )
+from pydantic import Field
 
+from chat.agent import transport, voice
 from chat.agent.coalesce import WINDOW_SECONDS, Batch, ToolCallPiece, coalesce, gather, rest
 from chat.agent.server_sent_events import EventData, EventTooLarge
 
@@ -45,9 +47,6 @@ if TYPE_CHECKING:
 
 FIRST_EVENTS = 3
 """So many events are read as they come: somebody waits for the first words."""
-
-AWAKE_SECONDS = 0.002
-"""After a rest, what has gathered is read for so long before the next one."""
 
 DRAIN_SECONDS = 0.1
 """How long to wait for the connection's last bytes after [DONE], so that it can be used again."""
@@ -66,6 +65,8 @@ class OpenAIStream(ChatOpenAI):
 
     window_seconds: float = WINDOW_SECONDS
     """How long text gathers before it goes on as one chunk; the first text never waits."""
+
+    http_async_client: Any | None = Field(default_factory=transport.client, exclude=True)
 
     async def _astream(
         self,
@@ -103,7 +104,12 @@ class OpenAIStream(ChatOpenAI):
         )
 
     def _gather(self, payload: dict[str, Any]) -> AsyncGenerator[ChatGenerationChunk, None]:
-        return gather(partial(self._read, payload), window_seconds=self.window_seconds, provider="openai")
+        return gather(
+            partial(self._read, payload),
+            window_seconds=self.window_seconds,
+            provider="openai",
+            listener=voice.listener(),
+        )
 
     async def _read(self, payload: dict[str, Any], batch: Batch) -> None:
         """Ask, and add what is answered to `batch`; the errors are ChatOpenAI's own."""
@@ -122,7 +128,7 @@ class OpenAIStream(ChatOpenAI):
         patience = self.stream_chunk_timeout or None
         loop = asyncio.get_running_loop()
         deadline = asyncio.timeout(patience)
-        moved_at, heard, awake_until = loop.time(), 0, 0.0
+        moved_at, heard, rested = loop.time(), 0, False
         try:
             async with deadline, aclosing(response.aiter_bytes()) as received:
                 events = EventData()
@@ -145,10 +151,10 @@ class OpenAIStream(ChatOpenAI):
                             # Moving the deadline costs more than reading a chunk: not for every one.
                             moved_at, heard = loop.time(), reader.events
                             deadline.reschedule(moved_at + patience)
-                        if reader.speaks and loop.time() >= awake_until:
-                            # What comes meanwhile is read in one go: reading costs more by the piece than by the byte.
-                            await rest(self.window_seconds)
-                            awake_until = loop.time() + AWAKE_SECONDS
+                        if rested:
+                            batch.flush()
+                        # What comes meanwhile is read in one go: reading costs more by the piece than by the byte.
+                        rested = reader.speaks and await rest(self.window_seconds)
         except TimeoutError as error:
             if not deadline.expired():
                 raise

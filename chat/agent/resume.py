@@ -30,7 +30,7 @@ class Turn:
     human: HumanMessage
     """Its id is the user message's."""
     complete: bool
-    """Whether its run ended by itself, so that its last checkpoint holds all of the answer."""
+    """Whether its run ended by itself, so that its last checkpoint holds all of it: what was said is not looked at."""
     text: str = ""
     tool_calls: Mapping[str, objects.ToolCall] = field(default_factory=dict)
     """By id."""
@@ -77,8 +77,7 @@ async def locate(
     branch): LangGraph then stores all messages once more, while behind the newest checkpoint it stores the new ones.
     Raises LookupError when a complete turn's checkpoints are gone.
     """
-    newest = await saver.aget_tuple(graph.config(thread_id, run_id))
-    newest_id = newest.config["configurable"]["checkpoint_id"] if newest else None
+    newest_id = await saver.newest_id(thread_id)
 
     if begun:
         own = await saver.last_of(thread_id, run_id)
@@ -104,7 +103,7 @@ async def locate(
 
     # The path begins here. A thread that has other branches goes on behind its newest checkpoint all the same, with
     # everything cleared away: so this branch too is stored as a difference.
-    clear: list[BaseMessage] = [RemoveMessage(id=REMOVE_ALL_MESSAGES)] if newest else []
+    clear: list[BaseMessage] = [RemoveMessage(id=REMOVE_ALL_MESSAGES)] if newest_id else []
     return Position(graph.config(thread_id, run_id), False, before=[*clear, *unsaved])
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ToolCall, ToolMessage
 
 from chat import events, objects
-from chat.agent import graph, history
+from chat.agent import graph, history, voice
 
 _OPEN = ("running", "waiting")
 """The states of a tool call that has not ended."""
@@ -22,10 +22,11 @@ def _now() -> datetime:
 
 @dataclass
 class _Step:
-    """The model call that is streaming. A retry of it has the same `namespace` and another `message_id`."""
+    """The model call that is streaming. A retry of it has another `message_id`."""
 
-    namespace: str
     message_id: str | None
+    heard: bool = False
+    """Whether its words come by voice.py; then LangChain's chunk of them says nothing new."""
     text: str = ""
     reasoning: str = ""
 
@@ -61,6 +62,8 @@ class Translation:
         self._read: set[str | None] = set()
         self.tool_calls: dict[str, objects.ToolCall] = dict(tool_calls or {})
         self.usage: dict[str, int] = {}
+        self.is_cut_short = False
+        """The model's limit has ended its last words, which the provider counts as an end like any other."""
         self.current_step: str | None = None
         self.checkpoint_id: str | None = None
         """The newest checkpoint that was announced; it is stored by the time the stream has ended."""
@@ -113,17 +116,24 @@ class Translation:
         # Whole messages come here too (tool results, answers of models that do not stream): they are read as updates.
         if not isinstance(message, AIMessageChunk) or metadata.get("langgraph_node") != graph.MODEL:
             return []
+        if self._step is not None and self._step.heard and self._step.message_id == message.id:
+            return []
+        return self._add(message.id, history.text(message), history.reasoning(message), heard=False)
+
+    def _hear(self, said: voice.Said) -> list[events.Event]:
+        text, reasoning = (piece.replace("\x00", "") for piece in said[1:])  # which no row can hold
+        return self._add(said.message_id, text, reasoning, heard=True)
+
+    def _add(self, message_id: str | None, text: str, reasoning: str, *, heard: bool) -> list[events.Event]:
+        """Adds to the message. If it is not the step's, that one did not come to its end: its text is taken back."""
+        if not (text or reasoning):
+            return []
         out: list[events.Event] = []
-        namespace = metadata["langgraph_checkpoint_ns"]
-        if self._step is None or self._step.namespace != namespace:
-            self._step = _Step(namespace, message.id)
-        elif self._step.message_id != message.id:
-            if self._step.text or self._step.reasoning:
+        if self._step is None or self._step.message_id != message_id:
+            if self._step is not None:
                 out.append(self.restarted())
-            self._step = _Step(namespace, message.id)
-        out += self._think(history.reasoning(message))
-        out += self._say(history.text(message))
-        return out
+            self._step = _Step(message_id, heard)
+        return out + self._think(reasoning) + self._say(text)
 
     def _say(self, text: str) -> list[events.Event]:
         if not text or self._step is None:
@@ -161,7 +171,7 @@ class Translation:
         """Ends the step: its message is now what counts, whatever was streamed of it."""
         out: list[events.Event] = []
         if self._step is None:
-            self._step = _Step("", message.id)
+            self._step = _Step(message.id)
         text, reasoning = history.text(message), history.reasoning(message)
         as_streamed = text.startswith(self._step.text) and reasoning.startswith(self._step.reasoning)
         if as_streamed:
@@ -181,6 +191,7 @@ class Translation:
 
     def _count(self, message: AIMessage) -> None:
         self._read.add(message.id)
+        self.is_cut_short = message.response_metadata.get("finish_reason") == "length"
         for key, value in history.usage(message).items():
             self.usage[key] = self.usage.get(key, 0) + value
 
@@ -282,6 +293,8 @@ class Translation:
     # what a tool says of itself
 
     def _custom(self, said: Any) -> list[events.Event]:
+        if isinstance(said, voice.Said):
+            return self._hear(said)
         if not isinstance(said, dict):
             return []
         match said.get("type"):

@@ -11,8 +11,8 @@ from ninja import File, Router, Schema
 from ninja.files import UploadedFile
 from pydantic import Field
 
-from chat import images, objects, threads
-from chat.errors import FrameTooLarge, InvalidField, NotFound
+from chat import cursors, images, objects, threads
+from chat.errors import FrameTooLarge
 
 router = Router(tags=["images"])
 
@@ -30,15 +30,13 @@ def list_images(
     limit: Annotated[int, Field(ge=1, le=200)] = 40,
 ) -> Any:
     """The person's pictures, newest first; with `q`, those whose prompt has its words."""
-    try:
-        before = images.get(_user(request), UUID(cursor)) if cursor else None
-    except (ValueError, NotFound):
-        raise InvalidField("This cursor is none that a list gave.", field="cursor") from None
+    before = cursors.place(cursor) if cursor else None
     found = images.find(_user(request), query=q, before=before, limit=limit + 1)
     shown = found[:limit]
+    more = len(found) > limit
     return {
         "images": [image.as_object() for image in shown],
-        "cursor": str(shown[-1].id) if len(found) > limit else None,
+        "cursor": cursors.cursor(shown[-1].created_at, shown[-1].id) if more else None,
     }
 
 

@@ -43,39 +43,47 @@ class _Stream:
         self._after = after
         self._entered: opening.Opening | None = None
         self._is_closed = False
+        self._is_ready = asyncio.Event()
 
     async def read(self, shown: Credential | None) -> AsyncGenerator[str]:
         """Raises NotSignedIn, RateLimited, NotFound before the first piece. All that is held is let go at its end."""
         sockets.add(self)
         try:
-            user = await doors.watch().enter(shown, self)
-            self._entered = entered = await opening.enter(user, self._thread_id, self._after)
+            user_id = await doors.watch().enter(shown, self)
+            self._entered = entered = await opening.enter(
+                user_id, self._thread_id, self._after, self._is_ready.set
+            )
             yield _line("hello", frames.hello(self._thread_id, entered.head))
             async for frame in entered.replay():
                 yield _line(frames.type_of(frame.text), frame.text, frame.seq)
             yield _line("caught_up", frames.caught_up(entered.head))
             while not (self._is_closed or entered.subscription.ended):
+                self._is_ready.clear()
                 try:
-                    async with asyncio.timeout(frames.HEARTBEAT_SECONDS):
-                        ready = await entered.subscription.next()
-                except TimeoutError:
-                    yield ": still here\n\n"
-                    continue
+                    ready = await entered.subscription.ready()
                 except db.DOWN:
                     await asyncio.sleep(1.0)  # the stream stays; the log is asked again
                     continue
                 for frame in ready:
                     yield _line(frames.type_of(frame.text), frame.text, frame.seq)
+                if not ready and not await self._is_woken():
+                    yield ": still here\n\n"
         finally:
             sockets.discard(self)
             doors.watch().leave(self)
             if self._entered is not None:
                 await self._entered.close()
 
+    async def _is_woken(self) -> bool:
+        try:
+            async with asyncio.timeout(frames.HEARTBEAT_SECONDS):
+                return await self._is_ready.wait()
+        except TimeoutError:
+            return False
+
     async def close_with(self, code: int) -> None:
         self._is_closed = True
-        if self._entered is not None:
-            self._entered.subscription.end()
+        self._is_ready.set()
 
 
 async def _whole(first: str, rest: AsyncGenerator[str]) -> AsyncIterator[str]:

@@ -12,8 +12,8 @@ from django.utils import timezone
 from langchain_core.messages import HumanMessage
 from procrastinate.contrib.django import app
 
-from chat import events, history, log, objects, threads
-from chat.agent import resume
+from chat import events, history, log, objects, table, threads
+from chat.agent import attachments, resume
 from chat.errors import RunLost
 from chat.log import Fence
 from chat.models import Image, Message, Run, Thread, ToolCall
@@ -41,6 +41,15 @@ class Claim:
     """Whether an attempt was made before: what it wrote is certain only as far as its checkpoints go."""
 
 
+_LOCK = table.statement(
+    """
+SELECT {thread} FROM chat_thread AS thread
+WHERE thread.id = (SELECT thread_id FROM chat_run WHERE id = %s) FOR UPDATE
+""",
+    thread=threads.THREADS,
+)
+
+
 def claim(run_id: UUID, worker: str) -> Claim | None:
     """Make the run this worker's own, and tell the tabs; from here on nobody else may write on its behalf.
 
@@ -48,9 +57,10 @@ def claim(run_id: UUID, worker: str) -> Claim | None:
     this one a job.
     """
     with transaction.atomic():
-        thread = Thread.objects.select_for_update().filter(runs=run_id).first()
-        if thread is None:
+        found = table.read(_LOCK, [run_id], threads.THREADS)
+        if not found:
             return None
+        thread: Thread = found[0][0]
         run = next(iter(rows.unfinished_of(thread)), None)
         if run is None or run.id != run_id or run.status == Run.Status.INTERRUPTED:
             return None
@@ -73,7 +83,7 @@ def claim(run_id: UUID, worker: str) -> Claim | None:
             thread_id=thread.id,
             owner_id=thread.owner_id,
             answer_id=answer.id,
-            prompt=_turn(run, run.prompt, answer),
+            prompt=_turn(run, run.prompt, answer if again else None),
             earlier=_earlier(run.prompt),
             fence=fence,
             started_at=run.started_at or timezone.now(),
@@ -92,13 +102,14 @@ def _give_up(thread: Thread, run: Run) -> None:
         f"The work on this answer broke off {LOST_MAX} times in a row. Try again, or ask for it differently."
     )
     error = objects.RunError(code="gave_up", message=message, retryable=True)
-    rows.end(thread, run, Run.Status.FAILED, rows.Ending(text=text, reasoning=reasoning, error=error))
+    ending = rows.Ending(text=text, reasoning=reasoning, error=error)
+    rows.end(thread, run, Run.Status.FAILED, ending, threads.touched(thread, "active_run"))
     rows.defer_next(thread)
-    threads.touch(thread, "active_run")
 
 
 def _take(thread: Thread, run: Run, worker: str) -> list[events.Event]:
     happened: list[events.Event] = []
+    answers: list[table.Insert] = []
     if run.answer is None:
         if run.prompt.status == Message.Status.QUEUED:
             run.prompt.status = Message.Status.COMPLETE
@@ -106,8 +117,8 @@ def _take(thread: Thread, run: Run, worker: str) -> list[events.Event]:
         run.answer = Message(
             thread=thread, role=Message.Role.ASSISTANT, status=Message.Status.STREAMING, run=run
         )
-        rows.place(thread, run.answer, run.prompt)
-        run.answer.save(force_insert=True)
+        rows.place(thread, run.answer, run.prompt.id)
+        answers = [table.Insert(run.answer)]
         run.first_seq = thread.last_seq
     now = timezone.now()
     if run.attempts and "outcome" not in run.attempts[-1]:
@@ -116,10 +127,13 @@ def _take(thread: Thread, run: Run, worker: str) -> list[events.Event]:
     run.attempts.append({"attempt": run.attempt, "worker": worker, "started_at": now.isoformat()})
     run.status = Run.Status.RUNNING
     run.started_at = run.started_at or now
-    run.save()
     thread.active_run = run
     thread.active_attempt = run.attempt
-    thread.save(update_fields=["active_run", "active_attempt", "head"])
+    table.write(
+        *answers,
+        table.Update(run, ("answer", "first_seq", "attempt", "attempts", "status", "started_at")),
+        table.Update(thread, ("active_run", "active_attempt", "head")),
+    )
     return happened
 
 
@@ -130,36 +144,49 @@ def _earlier(prompt: Message) -> list[resume.Turn]:
     answer: Message | None = None
     while message is not None:
         if message.role == Message.Role.ASSISTANT:
+            if message.status == Message.Status.COMPLETE:
+                turns.append(_whole(message))
+                break
             answer = message
         else:
             run = answer.run if answer is not None else message.run
             turns.append(_turn(run, message, answer))
-            if turns[-1].complete:
-                break
             answer = None
         message = message.parent
     return turns[::-1]
+
+
+def _whole(answer: Message) -> resume.Turn:
+    """A turn that the agent's memory has: where it is there is all that is asked of it."""
+    return resume.Turn(
+        run_id=str(answer.run_id or ""),
+        human=HumanMessage("", id=str(answer.parent_id)),
+        complete=True,
+        checkpoint_id=answer.checkpoint_id or None,
+    )
 
 
 def _turn(run: Run | None, prompt: Message, answer: Message | None) -> resume.Turn:
     return resume.Turn(
         run_id=str(run.id) if run is not None else "",
         human=HumanMessage(_said(prompt), id=str(prompt.id)),
-        complete=answer is not None and answer.status == Message.Status.COMPLETE,
+        complete=False,
         text=answer.text if answer is not None else "",
         tool_calls={call.tool_call_id: call.as_object() for call in answer.tool_calls.all()}
         if answer
         else {},
-        checkpoint_id=(answer.checkpoint_id or None) if answer is not None else None,
     )
 
 
-def _said(prompt: Message) -> str:
-    """What the model reads of a user message: its text, and which pictures came with it."""
-    attached = [str(id_) for id_ in prompt.attachments.values_list("id", flat=True)]
-    if not attached:
-        return prompt.text
-    return f"{prompt.text}\n\n(Pictures attached by the person: {', '.join(attached)})".strip()
+_ATTACHED = """
+SELECT image.id FROM chat_message_attachments AS attached JOIN chat_image AS image ON image.id = attached.image_id
+WHERE attached.message_id = %s ORDER BY image.created_at, image.id
+"""
+
+
+def _said(prompt: Message) -> attachments.Content:
+    pictures = table.read(_ATTACHED, [prompt.id])
+    return attachments.content(prompt.text, [str(id_) for (id_,) in pictures])
 
 
 def restart(claim: Claim, text: str, reasoning: str) -> None:
@@ -232,18 +259,37 @@ def _finish(claim: Claim, status: Run.Status, ending: rows.Ending) -> None:
     with transaction.atomic():
         run = owned(claim)
         thread = run.thread
-        rows.end(thread, run, status, ending)
+        rows.end(thread, run, status, ending, threads.touched(thread, "active_run"))
         if status == Run.Status.COMPLETED and not thread.title:
             app.configure_task(TITLE).defer(thread_id=str(thread.id))
         rows.defer_next(thread)
-        threads.touch(thread, "active_run")
+
+
+# What is read beside the thread's row is not read again where its lock had to be waited for. The fence is: where it
+# holds, nobody else has changed the run.
+_OWNED = table.statement(
+    """
+SELECT {thread}, {run}, {answer}
+FROM chat_thread AS thread
+JOIN chat_run AS run ON run.thread_id = thread.id
+JOIN chat_message AS answer ON answer.id = run.answer_id
+WHERE thread.id = %s AND run.id = %s FOR UPDATE OF thread
+""",
+    thread=threads.THREADS,
+    run=rows.RUNS,
+    answer=rows.MESSAGES,
+)
 
 
 def owned(claim: Claim) -> Run:
-    """The claimed run with its thread's lock held. Raises RunLost where it is no longer this claim's."""
-    thread = Thread.objects.select_for_update().filter(id=claim.thread_id).first()
+    """The claimed run with its answer, and its thread's lock held.
+
+    Raises RunLost where it is no longer this claim's.
+    """
+    found = table.read(_OWNED, [claim.thread_id, claim.run_id], threads.THREADS, rows.RUNS, rows.MESSAGES)
+    thread, run, answer = found[0] if found else (None, None, None)
     if thread is None or (thread.active_run_id, thread.active_attempt) != claim.fence:
         raise RunLost("The run went on elsewhere.")
-    run: Run = Run.objects.select_related("prompt", "answer").get(id=claim.run_id)
-    run.thread = thread
-    return run
+    run.thread, run.answer = thread, answer
+    owned_run: Run = run
+    return owned_run

@@ -9,10 +9,23 @@ from uuid import UUID
 from django.db import transaction
 from procrastinate.contrib.django import app
 
-from chat import commands, events, history, limits, log, threads
+from chat import commands, events, history, limits, log, table, threads
 from chat.errors import Busy, Conflict, InvalidField, NotFound, NothingToStop
 from chat.models import HonouredCommand, Image, Message, Run, Thread
 from chat.runs import rows
+
+HONOURED = table.Table(HonouredCommand)
+
+_STANDING = table.statement(
+    """
+SELECT {known}, EXISTS (
+    SELECT 1 FROM chat_run WHERE thread_id = %s AND status IN ('queued', 'running', 'interrupted')
+)
+FROM (SELECT %s AS command_id, %s::uuid AS thread_id) AS asked
+LEFT JOIN chat_honouredcommand AS known USING (thread_id, command_id)
+""",
+    known=HONOURED,
+)
 
 
 def honour(user: Any, thread_id: UUID, command: commands.Durable) -> dict[str, Any]:
@@ -24,7 +37,7 @@ def honour(user: Any, thread_id: UUID, command: commands.Durable) -> dict[str, A
     with transaction.atomic():
         thread = threads.lock(user, thread_id)
         digest = hashlib.sha256(command.model_dump_json().encode()).hexdigest()
-        known = HonouredCommand.objects.filter(thread=thread, command_id=command.id).first()
+        ((known, busy),) = table.read(_STANDING, [thread.id, command.id, thread.id], HONOURED)
         if known is not None:
             if known.digest != digest:
                 raise Conflict("This id was used for another command.")
@@ -32,24 +45,25 @@ def honour(user: Any, thread_id: UUID, command: commands.Durable) -> dict[str, A
             return answer
         match command:
             case commands.SendMessage():
-                answer = _start(thread, command)
+                answer = _start(thread, command, busy)
             case commands.Stop():
                 answer = _stop(thread, command.run_id)
             case commands.Retry():
                 answer = _retry(thread, command.run_id)
             case _:
                 assert_never(command)
-        HonouredCommand.objects.create(thread=thread, command_id=command.id, digest=digest, answer=answer)
+        honoured = HonouredCommand(thread=thread, command_id=command.id, digest=digest, answer=answer)
+        table.write(table.Insert(honoured))
         return answer
 
 
-def _start(thread: Thread, command: commands.SendMessage) -> dict[str, Any]:
-    """A user message and a run that answers it, after those that are unfinished."""
+def _start(thread: Thread, command: commands.SendMessage, busy: bool) -> dict[str, Any]:
+    """A user message and a run that answers it, after those that are unfinished; `busy` says whether there are any."""
     if not command.text.strip() and not command.attachments:
         raise InvalidField("A message needs a text or a picture.", field="text")
     attachments = _attachments(thread, command.attachments)
-    parent = _parent(thread, command.parent_id)
-    unfinished = rows.unfinished_of(thread)
+    parent_id = _parent(thread, command.parent_id)
+    unfinished = rows.unfinished_of(thread) if busy else []
     if unfinished and command.when_busy == "reject":
         raise Busy("A run is unfinished.", run_id=str(unfinished[0].id))
     if unfinished and command.when_busy == "stop":
@@ -57,20 +71,21 @@ def _start(thread: Thread, command: commands.SendMessage) -> dict[str, Any]:
             _stop_run(thread, run)
         unfinished = []
         if command.parent_id is None:
-            parent = thread.head
+            parent_id = thread.head_id
     limits.run(thread.owner_id)
+    if unfinished:
+        limits.queue(thread.id, command.text, *(image.prompt for image in attachments))
     run = Run(thread=thread, queued_seq=thread.last_seq)
     prompt = Message(thread=thread, role=Message.Role.USER, text=command.text, run=run)
     run.prompt = prompt
     if unfinished:
         prompt.status = Message.Status.QUEUED
         # Its place comes with its turn: below the parent that was named, else below whatever is the last message then.
-        prompt.parent = parent if command.parent_id is not None else None
+        prompt.parent_id = parent_id if command.parent_id is not None else None
     else:
-        rows.place(thread, prompt, parent)
+        rows.place(thread, prompt, parent_id)
         rows.defer(run)
-    prompt.save(force_insert=True)
-    run.save(force_insert=True)
+    table.write(table.Insert(prompt), table.Insert(run), threads.touched(thread, "head", "active_run"))
     if attachments:
         prompt.attachments.set(attachments)
     created = history.as_written(prompt, history.Inside(attachments=attachments))
@@ -79,7 +94,6 @@ def _start(thread: Thread, command: commands.SendMessage) -> dict[str, Any]:
         happened += rows.branched(thread, prompt)
     happened.append(events.RunQueued(run=run.as_object()))
     log.record(thread.id, happened, run_id=run.id)
-    threads.touch(thread, "head", "active_run")
     return {"message_id": str(prompt.id), "run_id": str(run.id)}
 
 
@@ -92,15 +106,13 @@ def _attachments(thread: Thread, ids: list[UUID]) -> list[Image]:
     return found
 
 
-def _parent(thread: Thread, parent_id: UUID | None) -> Message | None:
+def _parent(thread: Thread, parent_id: UUID | None) -> UUID | None:
     if parent_id is None:
-        return thread.head
-    parent: Message | None = (
-        Message.objects.filter(thread=thread, id=parent_id).exclude(status=Message.Status.QUEUED).first()
-    )
-    if parent is None:
+        return thread.head_id
+    placed = Message.objects.filter(thread=thread, id=parent_id).exclude(status=Message.Status.QUEUED)
+    if not placed.exists():
         raise NotFound("There is no such message.")
-    return parent
+    return parent_id
 
 
 def _stop(thread: Thread, run_id: UUID | None) -> dict[str, Any]:
@@ -129,7 +141,7 @@ def _stop_run(thread: Thread, run: Run) -> None:
         if prompt.status == Message.Status.QUEUED:
             prompt.status = Message.Status.STOPPED
             happened = rows.place_queued(thread, prompt)
-        rows.close(run, Run.Status.STOPPED)
+        table.write(rows.closed(run, Run.Status.STOPPED))
         log.record(thread.id, [*happened, events.RunStopped(run=run.as_object())], run_id=run.id)
     if run.job_id is not None:
         # Only to save the work: what the worker still writes is refused already.

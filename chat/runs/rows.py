@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 from django.utils import timezone
 from procrastinate.contrib.django import app
 
-from chat import events, history, log, objects
-from chat.models import Event, Image, Message, Run, Thread, ToolCall
+from chat import db, events, history, log, objects, table
+from chat.models import Image, Message, Run, Thread, ToolCall
 
 EXECUTE = "chat.execute"
+
+RUNS, MESSAGES, TOOL_CALLS = table.Table(Run), table.Table(Message), table.Table(ToolCall)
 
 
 @dataclass(frozen=True)
@@ -27,32 +30,53 @@ class Ending:
     """What is still to be told of it before its end."""
 
 
+_UNFINISHED = table.statement(
+    """
+SELECT {run}, {prompt}, {answer},
+       {parent}
+FROM chat_run AS run
+JOIN chat_message AS prompt ON prompt.id = run.prompt_id
+LEFT JOIN chat_message AS answer ON answer.id = run.answer_id
+LEFT JOIN chat_message AS parent ON parent.id = prompt.parent_id
+WHERE run.thread_id = %s AND run.status IN ('queued', 'running', 'interrupted')
+ORDER BY run.queued_seq
+""",
+    run=RUNS,
+    prompt=MESSAGES,
+    answer=MESSAGES,
+    parent=MESSAGES,
+)
+
+
 def unfinished_of(thread: Thread) -> list[Run]:
-    """The thread's unfinished runs, the first to come first."""
-    return list(
-        Run.objects.filter(thread=thread, status__in=Run.UNFINISHED)
-        .select_related("prompt", "answer")
-        .order_by("queued_seq")
-    )
+    """The thread's unfinished runs, the first to come first, with their messages and what those answer."""
+    unfinished: list[Run] = []
+    for run, prompt, answer, parent in table.read(
+        _UNFINISHED, [thread.id], RUNS, MESSAGES, MESSAGES, MESSAGES
+    ):
+        run.prompt, run.answer = prompt, answer
+        prompt.parent = parent
+        unfinished.append(run)
+    return unfinished
 
 
-def place(thread: Thread, message: Message, parent: Message | None) -> None:
+def place(thread: Thread, message: Message, parent_id: UUID | None) -> None:
     """Hang the message below its parent as the newest of its siblings, and end the shown path in it.
 
     Neither is saved here. Below the end of the shown path nothing hangs yet.
     """
-    if (parent.id if parent else None) == thread.head_id:
+    if parent_id == thread.head_id:
         message.sibling_index = 0
     else:
-        placed = Message.objects.filter(thread=thread, parent=parent).exclude(status=Message.Status.QUEUED)
+        placed = Message.objects.filter(thread=thread, parent=parent_id).exclude(status=Message.Status.QUEUED)
         message.sibling_index = placed.exclude(id=message.id).count()
-    message.parent = parent
+    message.parent_id = parent_id
     thread.head = message
 
 
 def place_queued(thread: Thread, prompt: Message) -> list[events.Event]:
     """Give a queued user message its place."""
-    place(thread, prompt, prompt.parent or thread.head)
+    place(thread, prompt, prompt.parent_id or thread.head_id)
     prompt.save()
     inside = history.Inside(attachments=list(prompt.attachments.all()))
     completed = events.MessageCompleted(message=history.as_written(prompt, inside))
@@ -71,11 +95,22 @@ def defer(run: Run) -> None:
     run.job_id = app.configure_task(EXECUTE).defer(run_id=str(run.id))
 
 
+_NEXT = table.statement(
+    """
+SELECT {run} FROM chat_run AS run
+WHERE run.thread_id = %s AND run.status IN ('queued', 'running', 'interrupted')
+ORDER BY run.queued_seq LIMIT 1
+""",
+    run=RUNS,
+)
+
+
 def defer_next(thread: Thread) -> None:
-    unfinished = unfinished_of(thread)
-    if unfinished and unfinished[0].status == Run.Status.QUEUED and unfinished[0].job_id is None:
-        defer(unfinished[0])
-        unfinished[0].save(update_fields=["job_id"])
+    """Give the run that is first now its job, if it waits for one."""
+    for (run,) in table.read(_NEXT, [thread.id], RUNS):
+        if run.status == Run.Status.QUEUED and run.job_id is None:
+            defer(run)
+            table.write(table.Update(run, ("job_id",)))
 
 
 def answer_of(run: Run) -> Message:
@@ -85,10 +120,14 @@ def answer_of(run: Run) -> Message:
     return run.answer
 
 
-def end(thread: Thread, run: Run, status: Run.Status, ending: Ending) -> None:
-    """Close a run that was at work: its tool calls, its answer, itself; and lift the fence, which is not saved here."""
+_CALLS = table.statement("SELECT {call} FROM chat_toolcall AS call WHERE call.run_id = %s", call=TOOL_CALLS)
+
+
+def end(thread: Thread, run: Run, status: Run.Status, ending: Ending, *also: table.Update) -> None:
+    """Close a run that was at work: its tool calls, its answer, itself; and lift the fence, which is not saved here
+    but by what is `also` to be written."""
     answer = answer_of(run)
-    calls = list(ToolCall.objects.filter(run=run))
+    calls: list[ToolCall] = [call for (call,) in table.read(_CALLS, [run.id], TOOL_CALLS)]
     cut = _cut_short(calls, status)
     happened: list[events.Event] = [*ending.told]
     happened += [events.ToolCallCompleted(tool_call=call.as_object()) for call in cut]
@@ -100,9 +139,9 @@ def end(thread: Thread, run: Run, status: Run.Status, ending: Ending) -> None:
         Run.Status.FAILED: Message.Status.FAILED,
         Run.Status.STOPPED: Message.Status.STOPPED,
     }[status]
-    answer.save()
-    close(run, status, ending)
     thread.active_run = None
+    saved = table.Update(answer, ("text", "reasoning", "checkpoint_id", "status"))
+    table.write(saved, closed(run, status, ending), *also)
     inside = history.Inside(tool_calls=calls, images=list(Image.objects.filter(run=run)) if calls else ())
     happened.append(events.MessageCompleted(message=history.as_written(answer, inside, run)))
     match status:
@@ -133,7 +172,8 @@ def _cut_short(calls: Iterable[ToolCall], status: Run.Status) -> list[ToolCall]:
     return cut
 
 
-def close(run: Run, status: Run.Status, ending: Ending | None = None) -> None:
+def closed(run: Run, status: Run.Status, ending: Ending | None = None) -> table.Update:
+    """The run at its end; saved by who writes this."""
     now = timezone.now()
     run.status = status
     run.current_step = None
@@ -143,16 +183,14 @@ def close(run: Run, status: Run.Status, ending: Ending | None = None) -> None:
         run.error = ending.error.model_dump() if ending.error else None
     if run.attempts:
         run.attempts[-1] |= {"outcome": str(status), "ended_at": now.isoformat()}
-    run.save()
+    return table.Update(run, ("status", "current_step", "ended_at", "usage", "error", "attempts"))
+
+
+_PRUNE = """
+DELETE FROM chat_event WHERE thread_id = %s AND seq > %s AND seq <= %s AND run_id = %s AND type = ANY(%s)
+"""
 
 
 def prune(run: Run, until: int) -> None:
     """Let go of what says nothing more: the deltas of an answer that the log now has whole."""
-    spent = Event.objects.filter(
-        thread_id=run.thread_id,
-        seq__gt=run.first_seq,
-        seq__lte=until,
-        run_id=run.id,
-        type__in=events.DISPOSABLE,
-    )
-    spent._raw_delete(spent.db)
+    db.execute(_PRUNE, [run.thread_id, run.first_seq, until, run.id, list(events.DISPOSABLE)])

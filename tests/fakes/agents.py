@@ -92,6 +92,8 @@ class World:
         self.background: BackgroundChoice | None = None
         self.lost = False
         self.begun: set[str] = set()
+        self.views: dict[str, bytes] = {}
+        self.viewed: list[str] = []
 
     async def begin(self, tool_call_id: str, name: str) -> bool:
         self._fence()
@@ -118,6 +120,11 @@ class World:
         self._fence()
         self.previews.append(data)
         return f"/previews/{tool_call_id}/{len(self.previews)}"
+
+    async def view(self, image_id: str) -> bytes | None:
+        self._fence()
+        self.viewed.append(image_id)
+        return self.views.get(image_id)
 
     async def recent_images(self, limit: int) -> list[objects.Image]:
         return list(self.images.values())[::-1][:limit]

@@ -221,6 +221,7 @@ class FakeOpenAI:
                 "prompt": said,
                 "tools": tools,
                 "roles": roles,
+                "pictures": replies.pictures(data.get("messages", ())),
                 "key": headers.get("authorization", "")[-4:],
             }
         )

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 Json = dict[str, Any]
 
@@ -89,6 +89,13 @@ def text_of(message: Json) -> str:
     if isinstance(content, str):
         return content
     return "".join(block.get("text", "") for block in content)
+
+
+def pictures(messages: Iterable[Json]) -> list[str]:
+    """The URLs of the pictures that the messages show, in their order."""
+    contents = (message.get("content") for message in messages)
+    blocks = (block for content in contents if isinstance(content, list) for block in content)
+    return [block["image_url"]["url"] for block in blocks if block.get("type") == "image_url"]
 
 
 def image(data: Json) -> Json:

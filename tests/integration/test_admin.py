@@ -10,8 +10,6 @@ import PIL.Image
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.core.files.storage import default_storage
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
@@ -112,68 +110,6 @@ def make_thread(
 
 
 LISTS = ["index", *(f"chat_{name}_changelist" for name in ("image", "thread", "run", "event", "token"))]
-
-
-def test_every_list_takes_as_many_queries_for_many_rows_as_for_one(admin: Client, ada: User) -> None:
-    def queries(view: str) -> int:
-        with CaptureQueriesContext(
-            connection,
-        ) as captured:
-            page(admin, view)
-        return len(captured)
-
-    def more(name: str) -> None:
-        user = User.objects.create_user(name)
-        thread = make_thread(user, f"Thread of {name}")
-        Run.objects.filter(thread=thread).update(
-            status="failed", error={"code": "x", "message": "y", "retryable": True}
-        )
-        access.make_token(user, "laptop")
-
-    more("first")
-    page(admin, "index")  # Django looks up the types of rows once in a process
-    few = {view: queries(view) for view in LISTS}
-    for number in range(5):
-        more(f"next-{number}")
-    assert {view: queries(view) for view in LISTS} == few
-
-
-def test_every_detail_page_takes_as_many_queries_for_many_messages_as_for_one(
-    admin: Client, bert: User
-) -> None:
-    def queries(thread: Thread) -> list[int]:
-        run = Run.objects.filter(thread=thread).latest("created_at")
-        counts = []
-        for view, id_ in (
-            ("chat_thread_change", thread.id),
-            ("chat_thread_events", thread.id),
-            ("chat_run_change", run.id),
-            ("chat_image_change", Image.objects.filter(thread=thread)[0].id),
-        ):
-            with CaptureQueriesContext(connection) as captured:
-                page(admin, view, id_)
-            counts.append(len(captured))
-        return counts
-
-    thread = make_thread(bert, "A fox")
-    queries(thread)  # Django looks up the types of rows once in a process
-    few = queries(thread)
-    run = Run.objects.get(thread=thread)
-    for number in range(6):
-        thread.head = Message.objects.create(
-            thread=thread, parent=thread.head, run=run, role="assistant", text=f"Answer {number}"
-        )
-        ToolCall.objects.create(
-            run=run,
-            message=thread.head,
-            tool_call_id=f"more_{number}",
-            name="generate_image",
-            started_at=timezone.now(),
-        )
-        make_image(bert, "again", thread=thread, run=run, message=thread.head, tool_call_id=f"more_{number}")
-    thread.save(update_fields=["head"])
-    log.record(thread.id, [events.ThreadUpdated(thread=thread.as_object())] * 20)
-    assert queries(thread) == few
 
 
 def test_the_door_is_the_site_s_own_and_stays_shut_for_others(client: Client, bert: User) -> None:

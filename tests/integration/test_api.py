@@ -263,6 +263,9 @@ async def test_pictures_come_in_pages_newest_first(ada: Person) -> None:
     second = (await ada.http.get("/images", params={"limit": 2, "cursor": first["cursor"]})).json()
     assert [image["id"] for image in first["images"] + second["images"]] == ids[::-1]
     assert second["cursor"] is None
+    assert (await ada.http.delete(f"/images/{first['images'][-1]['id']}")).status_code == 204
+    again = await ada.http.get("/images", params={"limit": 2, "cursor": first["cursor"]})
+    assert again.json() == second  # although the one that it begins behind is gone
     for cursor in ("nonsense", str(uuid.uuid4())):
         check_error(await ada.http.get("/images", params={"cursor": cursor}), 422, "invalid_field")
 

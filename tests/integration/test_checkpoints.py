@@ -114,6 +114,34 @@ async def test_a_write_does_not_wait_for_an_append_to_the_log(thread: Thread) ->
         await asyncio.wait_for(put(thread, thread.saver("mine")), DEADLINE_SECONDS)
 
 
+async def test_a_turn_of_words_alone_is_stored_in_one_transaction_at_its_end(thread: Thread) -> None:
+    async def look() -> None:
+        assert await rows(thread) == 0
+
+    thread.model.script = lambda messages: ["Half of", look(), " it."]
+    await thread.say("hi")
+    assert outline(await thread.messages()) == ["human: hi", "ai: Half of it."]
+    written_by = await thread.query(
+        " UNION ".join(f"SELECT xmin FROM {table} WHERE thread_id = %s" for table in TABLES),
+        *[thread.id] * len(TABLES),
+    )
+    assert len(written_by) == 1
+
+
+async def test_what_could_not_be_written_is_written_with_what_follows(thread: Thread) -> None:
+    await thread.own("mine")
+    saver = thread.saver("mine")
+    written = await put(thread, saver)
+    await thread.own("another")
+    with pytest.raises(RunLost):
+        await saver.aput_writes(written, [("messages", "first")], "one")
+    await thread.own("mine")
+    await saver.aput_writes(written, [("messages", "second")], "two")
+    kept = await saver.aget_tuple(config(thread))
+    assert kept
+    assert kept.pending_writes == [("one", "messages", "first"), ("two", "messages", "second")]
+
+
 async def _somebody_waits(thread: Thread) -> None:
     async with asyncio.timeout(DEADLINE_SECONDS):
         while not await thread.query("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"):

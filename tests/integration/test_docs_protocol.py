@@ -12,7 +12,19 @@ import pytest
 from django.conf import settings
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from chat import commands, consumers, errors, events, execution, frames, history, images, objects, threads
+from chat import (
+    commands,
+    consumers,
+    errors,
+    events,
+    execution,
+    flow,
+    frames,
+    history,
+    images,
+    objects,
+    threads,
+)
 from chat.agent import models
 from chat.api.threads import ThreadEntry
 from chat.api.urls import api
@@ -195,7 +207,7 @@ def test_the_limits_are_those_of_the_code() -> None:
         threads.TITLE_MAX,
         settings.UPLOAD_BYTES_MAX,
         images.PIXELS_MAX,
-        consumers.UNRECEIVED_BYTES_MAX,
+        flow.UNRECEIVED_BYTES_MAX,
         consumers.BAD_FRAMES_MAX,
         history.PAGE,
     ]

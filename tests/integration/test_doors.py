@@ -273,7 +273,7 @@ async def test_a_door_that_was_left_is_not_closed_later(watch: doors.Watch) -> N
     key = await in_thread(_session_of, ada)
     gone, here = Connection(), Connection()
     for connection in (gone, here):
-        assert await watch.enter(Credential("session", key), connection) == ada
+        assert await watch.enter(Credential("session", key), connection) == ada.pk
     watch.leave(gone)
     await in_thread(SessionStore(key).delete)
     assert await asyncio.wait_for(here.closed, AT_ONCE) == doors.SIGNED_OUT

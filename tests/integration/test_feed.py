@@ -41,53 +41,76 @@ async def group_message(thread: Thread, after: int, until: int) -> dict[str, obj
     return {"thread_id": str(thread.id), "base": after, "frames": [frame.text for frame in found]}
 
 
-async def take(subscription: feed.Subscription, count: int) -> list[str]:
-    """The next `count` values."""
-    found: list[str] = []
-    numbers: list[int] = []
-    async with asyncio.timeout(10):
+class Tab:
+    """A subscriber that waits for what comes."""
+
+    def __init__(self) -> None:
+        self._is_ready = asyncio.Event()
+        self.subscription: feed.Subscription
+
+    @classmethod
+    async def at(cls, thread: Thread, position: int = 0) -> Tab:
+        tab = cls()
+        tab.subscription = await feed.hub().subscribe(thread.id, tab._is_ready.set)
+        tab.subscription.begin(position)
+        return tab
+
+    async def next(self) -> list[log.Frame]:
+        """The next frames; none where the thread is gone."""
+        async with asyncio.timeout(10):
+            while True:
+                self._is_ready.clear()
+                frames = await self.subscription.ready()
+                if frames or self.subscription.ended:
+                    return frames
+                await self._is_ready.wait()
+
+    async def take(self, count: int) -> list[str]:
+        """The next `count` values."""
+        found: list[str] = []
+        numbers: list[int] = []
         while len(found) < count:
-            for frame in await subscription.next():
+            for frame in await self.next():
                 found.append(events.loads(frame.text)["value"])
                 numbers.append(frame.seq)
-    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
-    return found
+        assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+        return found
 
 
 async def test_a_gap_is_read_from_the_log(thread: Thread) -> None:
-    subscription = await feed.hub().subscribe(thread.id, 0)
+    tab = await Tab.at(thread)
     await in_thread(write, thread, "1", "2", "3", "4", "5")
     group = groups.thread(thread.id)
     groups.exchange().send(group, await group_message(thread, 4, 5))
-    assert await take(subscription, 5) == ["1", "2", "3", "4", "5"]
+    assert await tab.take(5) == ["1", "2", "3", "4", "5"]
 
 
 async def test_messages_out_of_order_and_twice_come_once_and_in_order(thread: Thread) -> None:
-    subscription = await feed.hub().subscribe(thread.id, 0)
+    tab = await Tab.at(thread)
     await in_thread(write, thread, *map(str, range(1, 13)))
     pieces = [await group_message(thread, after, after + 3) for after in (0, 3, 6, 9)]
     for piece in (pieces[2], pieces[0], pieces[0], pieces[3], pieces[1], pieces[2]):
         groups.exchange().send(groups.thread(thread.id), piece)
-    assert await take(subscription, 12) == list(map(str, range(1, 13)))
+    assert await tab.take(12) == list(map(str, range(1, 13)))
 
 
 async def test_a_message_that_overlaps_what_was_seen_brings_only_the_rest(thread: Thread) -> None:
-    subscription = await feed.hub().subscribe(thread.id, 0)
+    tab = await Tab.at(thread)
     await in_thread(write, thread, *map(str, range(1, 7)))
     groups.exchange().send(groups.thread(thread.id), await group_message(thread, 0, 4))
     groups.exchange().send(groups.thread(thread.id), await group_message(thread, 2, 6))
-    assert await take(subscription, 6) == list(map(str, range(1, 7)))
+    assert await tab.take(6) == list(map(str, range(1, 7)))
 
 
 async def test_what_a_deaf_layer_does_not_bring_is_found(thread: Thread) -> None:
-    subscription = await feed.hub().subscribe(thread.id, 0)
+    tab = await Tab.at(thread)
     await in_thread(write, thread, "unheard")
-    assert await take(subscription, 1) == ["unheard"]  # within the look's seconds, nothing was sent
+    assert await tab.take(1) == ["unheard"]  # within the look's seconds, nothing was sent
 
 
 async def test_a_slow_subscriber_loses_its_queue_and_no_event(thread: Thread) -> None:
-    quick = await feed.hub().subscribe(thread.id, 0)
-    slow = await feed.hub().subscribe(thread.id, 0)
+    quick = await Tab.at(thread)
+    slow = await Tab.at(thread)
     texts = [f"{number} {'x' * 10_000}" for number in range(60)]
 
     def record(some: list[str]) -> None:
@@ -96,34 +119,44 @@ async def test_a_slow_subscriber_loses_its_queue_and_no_event(thread: Thread) ->
 
     for at in range(0, 60, 5):
         await in_thread(record, texts[at : at + 5])
-        assert await take(quick, 5) == texts[at : at + 5]
-    assert slow._queued < 2 * feed.QUEUE_CHARACTERS
-    assert await take(slow, 60) == texts
+        assert await quick.take(5) == texts[at : at + 5]
+    assert slow.subscription._queued < 2 * feed.QUEUE_CHARACTERS
+    assert await slow.take(60) == texts
     await in_thread(record, ["last"])  # and it is live again
-    assert await take(slow, 1) == await take(quick, 1) == ["last"]
+    assert await slow.take(1) == await quick.take(1) == ["last"]
 
 
 async def test_who_begins_behind_goes_on_without_a_gap(thread: Thread) -> None:
-    first = await feed.hub().subscribe(thread.id, 0)
+    first = await Tab.at(thread)
     await in_thread(write, thread, "1", "2", "3")
-    assert await take(first, 3) == ["1", "2", "3"]
-    late = await feed.hub().subscribe(thread.id, 1)
+    assert await first.take(3) == ["1", "2", "3"]
+    late = await Tab.at(thread, 1)
     await in_thread(write, thread, "4")
-    assert await take(late, 3) == ["2", "3", "4"]
+    assert await late.take(3) == ["2", "3", "4"]
+
+
+async def test_what_comes_between_subscribing_and_beginning_is_not_lost(thread: Thread) -> None:
+    ready = asyncio.Event()
+    subscription = await feed.hub().subscribe(thread.id, ready.set)
+    await in_thread(write, thread, "1", "2", "3")
+    groups.exchange().send(groups.thread(thread.id), await group_message(thread, 0, 3))
+    subscription.begin(1)  # what was read had the first
+    async with asyncio.timeout(10):
+        await ready.wait()
+    assert [frame.seq for frame in await subscription.ready()] == [2, 3]
 
 
 async def test_a_thread_that_is_gone_ends_its_subscriptions_even_if_nobody_says_so(thread: Thread) -> None:
-    subscription = await feed.hub().subscribe(thread.id, 0)
+    tab = await Tab.at(thread)
     await Thread.objects.filter(id=thread.id).adelete()
-    async with asyncio.timeout(10):
-        assert await subscription.next() == []
-    assert subscription.ended
+    assert await tab.next() == []
+    assert tab.subscription.ended
 
 
 async def test_a_process_follows_a_thread_once_and_lets_go_at_the_end(thread: Thread) -> None:
-    tabs = [await feed.hub().subscribe(thread.id, 0) for _ in range(3)]
-    assert len({id(tab.topic) for tab in tabs}) == 1
+    tabs = [await Tab.at(thread) for _ in range(3)]
+    assert len({id(tab.subscription.topic) for tab in tabs}) == 1
     for tab in tabs:
-        await feed.hub().unsubscribe(tab)
+        await feed.hub().unsubscribe(tab.subscription)
     assert feed.hub()._topics == {}
     assert feed.hub()._opening == {}

@@ -156,7 +156,7 @@ async def test_a_run_that_was_taken_over_stops_at_its_next_checkpoint(thread: Th
     attempt = await thread.begin("old", HumanMessage("hello", id="h"))
     with pytest.raises(RunLost):
         await attempt.read()
-    assert outline(await thread.messages()) == ["human: hello"]
+    assert await thread.messages() == []
 
 
 @pytest.mark.parametrize(

@@ -123,12 +123,15 @@ def test_the_log_of_a_thread_that_was_left_alone_is_let_go(ada: User) -> None:
         assert log.record(left.id, [events.ThreadUpdated(thread=left.as_object())]) == 4
 
 
-async def test_who_reads_a_log_while_it_is_let_go_gets_a_snapshot(ada: User) -> None:
+async def test_who_reads_a_log_while_it_is_let_go_gets_a_snapshot(
+    ada: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
     thread = await in_thread(thread_of, ada, days=31)
-    entered = await opening.enter(ada, thread.id, after=1)
+    monkeypatch.setattr(log, "READ_EVENTS", 1)
+    entered = await opening.enter(ada.pk, thread.id, 1, lambda: None)
     await in_thread(housekeeping.quiet_logs)
-    read = [frames.type_of(frame.text) async for frame in entered.replay()]
-    assert read == ["snapshot"]
+    read = [(frame.seq, frames.type_of(frame.text)) async for frame in entered.replay()]
+    assert read == [(2, "thread_updated"), (3, "snapshot")]
     await entered.close()
     await feed.close()
     await groups.close()

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+import httpx
 import pytest_asyncio
 from redis.asyncio import Redis
 
@@ -56,7 +57,17 @@ async def test_a_tab_on_each_gets_the_same_events_and_each_can_stop_the_others_r
         assert one.state.shown() == two.state.shown() == (await sites.one.fresh(thread_id)).shown()
         numbers = [event["seq"] for event in one.events]
         assert numbers == list(range(1, len(numbers) + 1))
+    await check_ready(sites)
     await check_without_redis(sites)
+
+
+async def check_ready(sites: Sites) -> None:
+    """Each web process finds the database, the channel layer and the worker."""
+    for person in (sites.one, sites.two):
+        async with httpx.AsyncClient(base_url=person.url, trust_env=False, timeout=15) as client:
+            ready = await client.get("/readyz")
+            assert ready.json() == {"database": True, "channel_layer": True, "worker": True}
+            assert ready.status_code == 200
 
 
 async def check_without_redis(sites: Sites) -> None:

@@ -132,6 +132,7 @@ async def test_the_deployment_check_has_nothing_to_say_of_production_settings() 
         ({"ORIGINS": "https://chat.example.org", "SECRET_KEY": ""}, "SECRET_KEY must be set"),
         ({"ORIGINS": "chat.example.org"}, "an origin looks like https://chat.example.org"),
         ({"CHAT_WORKER": "elsewhere"}, "CHAT_WORKER is 'elsewhere'"),
+        ({"CHAT_VISION": "perhaps"}, "CHAT_VISION is 'perhaps'"),
         ({"SIGNUP": "maybe"}, "SIGNUP is 'maybe'"),
         ({"IMAGE_BACKEND": "oils"}, "IMAGE_BACKEND is 'oils'"),
         ({"IMAGE_BACKEND": "openai"}, "needs OPENAI_API_KEY"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 from typing import Protocol
@@ -15,8 +14,9 @@ from tests.client import Person
 from tests.reliability.watching import until
 from tests.services.app import NEUTRAL
 from tests.services.databases import Database
-from tests.services.process import Process, free_port
+from tests.services.process import Python, free_port
 from tests.site import new_person
+from tests.soak.figures import LONG, table
 
 FAILED = pytest.StashKey[bool]()
 
@@ -45,7 +45,14 @@ def _autopsy(request: pytest.FixtureRequest, database: Database) -> Iterator[Non
             print(row)
 
 
-class Doomed(Process):
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if LONG:
+        terminalreporter.section("figures")
+        for line in table():
+            terminalreporter.write_line(line)
+
+
+class Doomed(Python):
     """Processes of the project that die, freeze or hang at the places named by their specs; see doomed.py."""
 
     def __init__(
@@ -58,7 +65,7 @@ class Doomed(Process):
         self.url = f"http://127.0.0.1:{self.port}"
         port = [] if program == "worker" else [str(self.port)]
         super().__init__(
-            [sys.executable, "-m", "tests.reliability.doomed", str(self.marks), program, *port, *specs],
+            ["-m", "tests.reliability.doomed", str(self.marks), program, *port, *specs],
             directory / f"doomed-{program}-{self.port}.log",
             {
                 **NEUTRAL,

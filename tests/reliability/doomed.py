@@ -3,9 +3,10 @@
     python -m tests.reliability.doomed MARKS worker SPEC...
     python -m tests.reliability.doomed MARKS daphne|uvicorn PORT SPEC
 
-Imports the project once, forks one process for each SPEC (`boundary[@nth][:action]`; action `kill`, `stop` or `hang`),
-and wraps the function at the boundary from outside: nothing in the project knows of it. A process acts once;
-MARKS/<spec>.hit then holds the moment, MARKS/<spec>.pid who it is.
+Imports the project once, forks one process for each SPEC (`boundary[@nth][:action]`), and wraps the function at the
+boundary from outside: nothing in the project knows of it. The actions are `kill`, `stop`, `hang`, and `forward` and
+`back`, which put the clock of the process on or back. A process acts once; MARKS/<spec>.hit then holds the moment,
+MARKS/<spec>.pid who it is.
 """
 
 from __future__ import annotations
@@ -25,7 +26,10 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
-HANG_SECONDS = 15.0
+import time_machine
+
+HANG_SECONDS = 10.0
+STEPS_SECONDS = {"forward": 3600.0, "back": -3600.0}
 
 Hit = Callable[[], None]
 When = Callable[..., bool]
@@ -80,19 +84,18 @@ def _on_deltas_committed(hit: Hit) -> None:
 def _within_checkpoint(hit: Hit) -> None:
     from chat.agent.checkpoints import FencedSaver
 
-    real = FencedSaver._cursor
+    real = FencedSaver._transaction
 
     @asynccontextmanager
-    async def cursor(self: Any, *, pipeline: bool = False) -> AsyncIterator[Any]:
-        async with real(self, pipeline=pipeline) as found:
-            if pipeline:
-                # By a flush: the fence's lock is held, and the server does not know that it waits.
-                await found.execute("SELECT 1")
-                await found.fetchone()
-                hit()
+    async def transaction(self: Any) -> AsyncIterator[Any]:
+        async with real(self) as found:
+            # By a flush: the fence's lock is held, and the server does not know that it waits.
+            await found.execute("SELECT 1")
+            await found.fetchone()
+            hit()
             yield found
 
-    FencedSaver._cursor = cursor  # type: ignore[method-assign]
+    FencedSaver._transaction = transaction  # type: ignore[method-assign]
 
 
 def _files_kept(hit: Hit) -> None:
@@ -155,7 +158,7 @@ def boundaries() -> dict[str, Callable[[Hit], None]]:
     """Every named place, with what makes it call."""
     from psycopg import AsyncPipeline
 
-    from chat import effects, log, naming, runs
+    from chat import effects, log, models, naming, runs
     from chat.agent.checkpoints import FencedSaver
     from chat.runs import rows
 
@@ -182,6 +185,8 @@ def boundaries() -> dict[str, Callable[[Hit], None]]:
         "tool-start": at(effect, "find_image"),
         "tool-middle": at(effect, "save_preview", after=True),
         "effect-files": _files_kept,
+        # The row is written and not committed: the server ends the transaction of who is frozen here.
+        "effect-in": at(models.Image, "save", after=True),
         "effect-before": at(effect, "_save_image"),
         "effect-after": at(effect, "_save_image", after=True),
         "image-before": at(runs, "announce_image"),
@@ -227,6 +232,9 @@ def arm(spec: str, marks: Path) -> None:
                 os.kill(os.getpid(), signal.SIGSTOP)
             case "hang":
                 time.sleep(HANG_SECONDS)
+            case step:
+                # Whatever Python code asks what time it is. The monotonic clock does not step, nor the database's.
+                time_machine.travel(time.time() + STEPS_SECONDS[step]).start()
 
     boundaries()[name](hit)
 

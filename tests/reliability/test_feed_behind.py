@@ -33,27 +33,31 @@ def text_of(frames: list[log.Frame]) -> str:
     return "".join(events.loads(frame.text)["text"] for frame in frames)
 
 
-async def test_what_a_snapshot_had_does_not_come_again_in_merged_frames(thread_id: uuid.UUID) -> None:
-    topic = feed.Topic(thread_id, 0)
-    subscription = feed.Subscription(topic, 0)
+def follow(thread_id: uuid.UUID) -> tuple[feed.Topic, feed.Subscription]:
+    topic = feed.Topic(thread_id)
+    subscription = feed.Subscription(topic, lambda: None)
     topic.subscriptions.add(subscription)
+    subscription.begin(0)
+    return topic, subscription
+
+
+async def test_what_a_snapshot_had_does_not_come_again_in_merged_frames(thread_id: uuid.UUID) -> None:
+    topic, subscription = follow(thread_id)
     await write(thread_id, "abcdef")
     subscription.begin(3)  # a snapshot of the third event
     assert topic.look(6)
     assert topic._repair
     await topic._repair
-    assert text_of(await subscription.next()) == "def"
+    assert text_of(await subscription.ready()) == "def"
 
 
 async def test_what_was_queued_before_the_snapshot_came_does_not_come_again_either(
     thread_id: uuid.UUID,
 ) -> None:
-    topic = feed.Topic(thread_id, 0)
-    subscription = feed.Subscription(topic, 0)
-    topic.subscriptions.add(subscription)
+    topic, subscription = follow(thread_id)
     await write(thread_id, "abcdef")
     assert topic.look(6)
     assert topic._repair
     await topic._repair
     subscription.begin(3)
-    assert text_of(await subscription.next()) == "def"
+    assert text_of(await subscription.ready()) == "def"

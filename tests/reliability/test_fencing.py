@@ -26,6 +26,7 @@ FROZEN = (
     "checkpoint-before@3:stop",
     "tool-middle:stop",
     "effect-files:stop",
+    "effect-in:stop",
     "image-before:stop",
     "noted-before:stop",
     "complete-before:stop",
@@ -89,8 +90,8 @@ async def test_a_worker_that_was_frozen_anywhere_past_its_lease_writes_nothing_w
     after = contents(database)
     for table in TABLES:
         assert after[table] == before[table], table
-    # No row lacks its file. A file that a frozen worker wrote before it lost the run may stay: housekeeping takes it.
-    assert named(database) <= stored(tmp_path)
+    # No row lacks its files, and no file its row: who woke up took back what it had written.
+    await until(lambda: stored(tmp_path) == named(database), "end of what they clean up", seconds=10)
     await check(turns, said, database)
     report("frozen workers that woke up", zombies=len(FROZEN), writes=0)
 

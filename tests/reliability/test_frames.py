@@ -17,9 +17,8 @@ from tests.reliability.test_slow_sockets import MEBIBYTE, resident
 from tests.reliability.watching import Watcher, agree
 from tests.services.app import Kind
 from tests.services.databases import Database
-from tests.soak.figures import LONG, report
+from tests.soak.figures import MALFORMED_FRAMES, report
 
-FRAMES = 1_000_000 if LONG else 20_000
 SOCKETS = 4
 
 
@@ -48,7 +47,7 @@ async def test_malformed_frames_change_nothing_and_disturb_nobody(
     talking = asyncio.ensure_future(talk())
     tabs = [await person.ready(target) for _ in range(SOCKETS)]
     await asyncio.gather(
-        *(flood_politely(tab, seed, FRAMES // 2 // SOCKETS) for seed, tab in enumerate(tabs, 2))
+        *(flood_politely(tab, seed, MALFORMED_FRAMES // 2 // SOCKETS) for seed, tab in enumerate(tabs, 2))
     )
     talking.cancel()
     seconds = time.monotonic() - began
@@ -58,8 +57,8 @@ async def test_malformed_frames_change_nothing_and_disturb_nobody(
     await agree([healthy], person)
     report(
         f"malformed frames, {kind}",
-        frames=FRAMES // 2,
-        a_second=FRAMES / 2 / seconds,
+        frames=MALFORMED_FRAMES // 2,
+        a_second=MALFORMED_FRAMES / 2 / seconds,
         grown_mebibytes=grown / MEBIBYTE,
         slowest_turn_seconds=max(turns),
     )

@@ -12,9 +12,9 @@ import pytest
 
 from tests.client import Person, Refused
 from tests.conftest import StartServer
-from tests.reliability.watching import Watcher, agree, percentile
+from tests.reliability.watching import Watcher, agree
 from tests.services.databases import Database
-from tests.soak.figures import report
+from tests.soak.figures import percentile, report
 
 
 async def test_a_held_thread_delays_no_other_thread(

@@ -15,9 +15,9 @@ import pytest
 from tests.client import Person
 from tests.conftest import StartServer, StartWorker
 from tests.reliability.conftest import StartDoomed
-from tests.reliability.watching import Watcher, agree, percentile, state_at, until
+from tests.reliability.watching import Watcher, agree, state_at, until
 from tests.services.databases import Database
-from tests.soak.figures import LONG, report
+from tests.soak.figures import LONG, count, percentile, report, took_over
 
 TEXT = (
     "claim-before",
@@ -90,8 +90,11 @@ async def test_a_run_outlives_a_worker_that_is_killed_at_any_place(
     await asyncio.gather(*(one.watcher.state_of(one.run_id, seconds=60) for one in turns))
     await check(turns, said, database)
 
-    waits = takeovers(database, workers.pids(), workers.hits())
+    hits = workers.hits()
+    waits = takeovers(database, {pid: hits[spec] for pid, spec in workers.pids().items()})
     assert max(waits) < 10, waits
+    took_over(waits)
+    count(kills_survived=len(specs))
     report(
         "kills of workers",
         survived=len(specs),
@@ -120,6 +123,7 @@ async def test_a_takeover_a_rescue_and_a_title_outlive_their_worker_too(
     await asyncio.gather(*(one.watcher.state_of(one.run_id, seconds=60) for one in turns))
     await check(turns, "count to 60", database)
     await until(lambda: untitled(database) == 0, "titles", seconds=20)
+    count(kills_survived=len(first.specs) + len(second.specs))
 
 
 async def _turn(person: Person, said: str) -> Turn:
@@ -160,14 +164,17 @@ async def check(turns: list[Turn], said: str, database: Database) -> None:
     assert stuck(database) == 0
 
 
-def takeovers(database: Database, pids: dict[int, str], killed: dict[str, float]) -> list[float]:
-    """How long after each death the run was at work again."""
+def takeovers(
+    database: Database, killed: dict[int, float], thread_id: uuid.UUID | None = None
+) -> list[float]:
+    """How long after the death of each of these processes a run of theirs was at work again."""
     waits = []
-    for (attempts,) in database.query("SELECT attempts FROM chat_run"):
+    sql = "SELECT attempts FROM chat_run WHERE thread_id = coalesce(%s, thread_id)"
+    for (attempts,) in database.query(sql, thread_id):
         for lost, again in itertools.pairwise(attempts):
-            spec = pids.get(int(lost["worker"].rsplit(":", 1)[1]))
-            if spec in killed:
-                waits.append(datetime.fromisoformat(again["started_at"]).timestamp() - killed[spec])
+            died = killed.get(int(lost["worker"].rsplit(":", 1)[1]))
+            if died is not None:
+                waits.append(datetime.fromisoformat(again["started_at"]).timestamp() - died)
     return waits
 
 
@@ -229,3 +236,4 @@ async def test_a_command_is_honoured_once_though_its_web_process_is_killed_aroun
     assert watcher.tab
     assert watcher.tab.state.texts == ["say: once", "once"]
     assert database.query("SELECT count(*) FROM chat_run") == [(1,)]
+    count(kills_survived=1)

@@ -21,7 +21,7 @@ from tests.services.app import Kind
 from tests.site import new_person
 from tests.soak.figures import LONG, report
 
-DOWN_SECONDS = 6.0
+DOWN_SECONDS = 5.0
 
 
 @pytest_asyncio.fixture

@@ -46,7 +46,7 @@ async def test_tabs_converge_from_the_log_whatever_happens_to_redis(
     env: dict[str, Any] = {
         "REDIS_URL": redis_server.url,
         "CHAT_WORKER": "external",
-        "DEMO_TOKENS_PER_SECOND": "60",
+        "DEMO_TOKENS_PER_SECOND": "80",
     }
     webs = await asyncio.gather(server("daphne", **env), server("uvicorn", **env))
     await worker(**env)

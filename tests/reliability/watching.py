@@ -10,6 +10,7 @@ from typing import Any, Self
 from websockets.exceptions import InvalidHandshake
 
 from tests.client import SECONDS, Frame, Person, Tab, is_event
+from tests.soak.figures import count
 from tests.state import State
 
 ENDED = ("completed", "failed", "stopped")
@@ -72,6 +73,12 @@ class Watcher:
             await tab._reader
             self._before += tab.frames
 
+    async def reload(self, person: Person) -> Self:
+        """Forget everything, and come anew."""
+        await self.drop()
+        self._before = []
+        return await self.connect(person)
+
     async def stay(self) -> None:
         """Come back if the connection was lost."""
         if not self.is_open:
@@ -86,6 +93,7 @@ class Watcher:
                     (run for run in frame.get("runs", ()) if run["id"] == run_id), None
                 )
                 if run is not None and run["id"] == run_id and run["status"] in ENDED:
+                    count(runs_ended=1)
                     found: dict[str, Any] = run
                     return found
                 for message in frame["messages"] if frame["type"] == "snapshot" else ():
@@ -93,6 +101,7 @@ class Watcher:
                     if is_answer and message["status"] in ("complete", "failed", "stopped"):
                         return {"id": run_id, "status": message["status"], "message_id": message["id"]}
             if time.monotonic() > deadline:
+                count(runs_stuck=1)
                 raise AssertionError(f"run {run_id} has not ended within {seconds:g} s")
             await self.stay()
             await asyncio.sleep(0.05)
@@ -101,12 +110,12 @@ class Watcher:
         """Within and over all connections, the numbers only rise: nothing came twice, nothing out of order."""
         last = 0
         for frame in self.frames:
-            if frame["type"] == "snapshot":
-                assert frame["seq"] >= last, (last, frame["seq"])
-                last = frame["seq"]
-            elif is_event(frame):
-                assert frame["seq"] > last, (last, frame)
-                last = frame["seq"]
+            if not _counts(frame):
+                continue
+            if frame["seq"] < last + (frame["type"] != "snapshot"):
+                count(events_out_of_order=1)
+                raise AssertionError(f"after {last} came {frame}")
+            last = frame["seq"]
 
 
 def _counts(frame: Frame) -> bool:
@@ -153,7 +162,9 @@ async def agree(watchers: Sequence[Watcher], fresh_at: Person, *, seconds: float
             assert at is not None, (sorted(theirs)[-5:], fresh.seq)
             mine, here = state_at(watcher.frames, at), state_at(fresh.frames, at)
             both_show = min(len(mine.path), len(here.path)) if here.has_more or mine.has_more else None
-            assert shown(mine, both_show) == shown(here, both_show)
+            held, due = shown(mine, both_show), shown(here, both_show)
+            count(states_compared=1, events_compared=len(watcher.events), events_lost_or_doubled=held != due)
+            assert held == due, f"at {at} a tab holds\n{held}\nand who comes now gets\n{due}"
     finally:
         await fresh.drop()
 
@@ -177,8 +188,3 @@ async def until(true: Callable[[], bool], what: str, *, seconds: float = SECONDS
         if time.monotonic() > deadline:
             raise AssertionError(f"no {what} within {seconds:g} s")
         await asyncio.sleep(0.02)
-
-
-def percentile(values: Sequence[float], part: float) -> float:
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(part * len(ordered)))]

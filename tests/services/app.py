@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import httpx
 
-from tests.services.process import Process, free_port
+from tests.services.process import Python, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +26,7 @@ NEUTRAL = {
     "OPENAI_API_KEY": "",
     "OPENAI_BASE_URL": "",
     "CHAT_MODEL": "",
+    "CHAT_VISION": "",
     "IMAGE_MODEL": "",
     "IMAGE_BACKEND": "",
     "TRUSTED_PROXIES": "",
@@ -35,7 +35,7 @@ NEUTRAL = {
 }
 
 
-class WebServer(Process):
+class WebServer(Python):
     """`daphne` or `uvicorn` with the project's ASGI application on a loopback port, which it keeps over restarts."""
 
     def __init__(
@@ -57,7 +57,7 @@ class WebServer(Process):
             ],
         }
         super().__init__(
-            [sys.executable, *arguments[kind], "project.asgi:application"],
+            [*arguments[kind], "project.asgi:application"],
             directory / f"{kind}-{self.port}.log",
             _environment(directory, database, env),
         )
@@ -88,12 +88,12 @@ class WebServer(Process):
             return False
 
 
-class Worker(Process):
+class Worker(Python):
     """`manage.py procrastinate worker`, for web servers with CHAT_WORKER=external."""
 
     def __init__(self, directory: Path, database: Database, env: Mapping[str, str]) -> None:
         super().__init__(
-            [sys.executable, "manage.py", "procrastinate", "worker"],
+            ["manage.py", "procrastinate", "worker"],
             directory / f"worker-{id(self)}.log",
             _environment(directory, database, {"CHAT_WORKER": "external", **env}),
         )

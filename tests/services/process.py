@@ -12,7 +12,9 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
+
+from tests.services.launcher import Forked, launcher
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -35,7 +37,7 @@ class Process:
         self.command = list(command)
         self.log_path = log
         self.env = dict(env or {})
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | Forked | None = None
 
     @property
     def pid(self) -> int:
@@ -52,15 +54,18 @@ class Process:
         """Start it and return at once."""
         assert not self.alive, f"already running: {self.command}"
         with self.log_path.open("ab") as log:
-            self._process = subprocess.Popen(
-                self.command,
-                cwd=ROOT,
-                env={**os.environ, **self.env},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                preexec_fn=_die_with_parent,
-            )
+            self._process = self._start({**os.environ, **self.env}, log)
+
+    def _start(self, env: Mapping[str, str], log: BinaryIO) -> subprocess.Popen[bytes] | Forked:
+        return subprocess.Popen(
+            self.command,
+            cwd=ROOT,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            preexec_fn=_die_with_parent,
+        )
 
     async def ready(self, check: Callable[[], Awaitable[bool]], seconds: float = READY_SECONDS) -> None:
         """Wait until `check` holds. Fails with the log when it does not, or when the process ends first."""
@@ -99,9 +104,21 @@ class Process:
         """SIGTERM like `terminate`, while this process's event loop goes on."""
         return await asyncio.to_thread(self.terminate, seconds)
 
-    def _running(self) -> subprocess.Popen[bytes]:
+    def _running(self) -> subprocess.Popen[bytes] | Forked:
         assert self._process is not None, f"not started: {self.command}"
         return self._process
+
+
+class Python(Process):
+    """`python ARGUMENTS` in the project's folder, started at once; see launcher.py."""
+
+    def __init__(self, arguments: Sequence[str], log: Path, env: Mapping[str, str] | None = None) -> None:
+        super().__init__([sys.executable, *arguments], log, env)
+
+    def _start(self, env: Mapping[str, str], log: BinaryIO) -> subprocess.Popen[bytes] | Forked:
+        if sys.platform != "linux":
+            return super()._start(env, log)
+        return launcher.launch(self.command[1:], env, log)
 
 
 def free_port() -> int:

@@ -101,8 +101,8 @@ MUTATIONS = (
     Mutation(
         "the answer is stored with what it stored",
         "chat/runs/requests.py",
-        "HonouredCommand.objects.create(",
-        "HonouredCommand(",
+        "table.write(table.Insert(honoured))",
+        "str(honoured)",
         f"{R}/test_kills.py -k ack-before",
     ),
     Mutation(
@@ -142,9 +142,9 @@ MUTATIONS = (
     ),
     Mutation(
         "a socket's unread amount is bounded",
-        "chat/consumers.py",
-        "while self._unreceived and self._unreceived_bytes + size > UNRECEIVED_BYTES_MAX:",
-        "while False:",
+        "chat/flow.py",
+        "return self._bytes + size <= UNRECEIVED_BYTES_MAX or not self._marks",
+        "return True",
         f"{R}/test_slow_sockets.py -k bounded_amount_and",
     ),
     Mutation(
@@ -166,7 +166,7 @@ MUTATIONS = (
         "chat/process.py",
         "    await sockets.close_all()\n",
         "",
-        f"{R}/test_handover.py -k server",
+        "tests/integration/test_restarts.py -k told",
     ),
     Mutation(
         "durations are not negative",
@@ -181,6 +181,34 @@ MUTATIONS = (
         "(metadata ->> 'step')::int DESC, ",
         "",
         f"{R}/test_clocks.py",
+    ),
+    Mutation(
+        "files of a row that was not saved are taken back",
+        "chat/images.py",
+        "if not _may_be_saved(image):",
+        "if False:",
+        f"{R}/test_broken_connections.py",
+    ),
+    Mutation(
+        "files of a row that was saved stay",
+        "chat/images.py",
+        "if not _may_be_saved(image):",
+        "if True:",
+        f"{R}/test_broken_connections.py",
+    ),
+    Mutation(
+        "a command is honoured once",
+        "chat/runs/requests.py",
+        "if known is not None:",
+        "if False:",
+        f"{R}/test_machine.py",
+    ),
+    Mutation(
+        "a replay begins behind what the tab has",
+        "chat/log.py",
+        "thread_id = thread.id AND seq > %s",
+        "thread_id = thread.id AND seq >= %s",
+        f"{R}/test_machine.py",
     ),
     Mutation(
         "a run that ends its workers ends",

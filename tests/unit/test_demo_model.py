@@ -17,10 +17,10 @@ from langchain_core.messages import (
 )
 from langchain_core.tools import tool
 
-from chat.agent import prompts
+from chat.agent import attachments, prompts
 from chat.agent.demo import DemoModel
 from chat.agent.demo.replies import reply
-from chat.agent.demo.request import Call
+from chat.agent.demo.request import Call, Reply
 from chat.agent.demo.words import colour, gradient
 from chat.agent.tools import css
 
@@ -213,6 +213,29 @@ def test_it_has_an_answer(text: str, part: str) -> None:
     said, calls = ask(text)
     assert part in said
     assert calls == []
+
+
+def ask_of_a_picture(text: str) -> Reply:
+    kept = HumanMessage(attachments.content(text, ["an-id"]))
+    return reply([attachments.described(kept, {})], TOOLS)
+
+
+@pytest.mark.parametrize(
+    "text", ["what is on it?", "", "Describe this picture.", "is that a fox?", "who painted this?"]
+)
+def test_it_says_that_it_cannot_see(text: str) -> None:
+    answer = ask_of_a_picture(text)
+    assert "cannot look at pictures" in answer.text
+    assert answer.tool_calls == ()
+
+
+def test_a_picture_beside_them_leaves_words_what_they_are() -> None:
+    assert ask_of_a_picture("say: hello there").text == "hello there"
+    (call,) = ask_of_a_picture("use the last picture as my background").tool_calls
+    assert call == Call("set_background", {"kind": "image"})
+    kept = HumanMessage(attachments.content("my name is Ada", ["an-id"]))
+    told = [attachments.described(kept, {}), AIMessage("Noted."), HumanMessage("what is my name?")]
+    assert "**Ada**" in reply(told, TOOLS).text
 
 
 def test_it_counts_exactly() -> None:

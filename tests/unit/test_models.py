@@ -44,6 +44,24 @@ def test_a_real_model_is_named(config: Config, label: str) -> None:
     assert (description["label"], description["demo"], description["notice"]) == (label, False, None)
 
 
+@pytest.mark.parametrize(
+    ("config", "may_see"),
+    [
+        (Config(), False),
+        (Config(api_key="k", chat_model="gpt-5-mini"), True),
+        (Config(api_key="k", chat_model="gpt-3.5-turbo"), False),
+        (Config(base_url="http://localhost:11434/v1", chat_model="whatever"), True),
+        (Config(api_key="k", chat_model="gpt-3.5-turbo", vision="on"), True),
+        (Config(api_key="k", chat_model="gpt-5-mini", vision="off"), False),
+        (Config(base_url="http://localhost:11434/v1", chat_model="whatever", vision="off"), False),
+    ],
+)
+def test_a_model_is_shown_pictures_unless_it_is_known_or_said_to_take_none(
+    config: Config, may_see: bool
+) -> None:
+    assert models.may_see(models.create(config)) is may_see
+
+
 def test_the_environment_is_not_read_behind_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", "http://elsewhere.invalid/v1")
     chat: Any = models.create(Config(api_key="k"))

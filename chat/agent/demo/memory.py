@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 
+from chat.agent import attachments
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -28,7 +30,9 @@ class Memory:
 
     @classmethod
     def of(cls, messages: Sequence[BaseMessage]) -> Memory:
-        said = [str(message.text).strip() for message in messages if isinstance(message, HumanMessage)]
+        said = [
+            attachments.words(message).strip() for message in messages if isinstance(message, HumanMessage)
+        ]
         succeeded = {
             message.tool_call_id
             for message in messages

@@ -21,6 +21,7 @@ from langchain_core.messages.tool import tool_call
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
+from chat.agent import voice
 from chat.agent.coalesce import WINDOW_SECONDS, Batch, ToolCallPiece, gather
 from chat.agent.demo import replies
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+    from langchain_core.language_models.model_profile import ModelProfile
     from langchain_core.runnables import Runnable
     from langchain_core.tools import BaseTool
 
@@ -52,6 +54,9 @@ class DemoModel(BaseChatModel):
     @property
     def _identifying_params(self) -> dict[str, Any]:
         return {"model_name": NAME}
+
+    def _resolve_model_profile(self) -> ModelProfile:
+        return {"image_inputs": False}
 
     def bind_tools(
         self,
@@ -104,7 +109,8 @@ class DemoModel(BaseChatModel):
             message = AIMessageChunk(content="", usage_metadata=_usage(messages, reply))
             batch.chunk(ChatGenerationChunk(message=message, generation_info=_metadata(reply)))
 
-        async with aclosing(gather(speak, window_seconds=self.window_seconds, provider=NAME)) as chunks:
+        heard = gather(speak, window_seconds=self.window_seconds, provider=NAME, listener=voice.listener())
+        async with aclosing(heard) as chunks:
             async for chunk in chunks:
                 if run_manager:
                     await run_manager.on_llm_new_token(chunk.text, chunk=chunk)

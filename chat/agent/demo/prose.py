@@ -10,6 +10,8 @@ pictures) is the real thing.
 To talk to a real model, set `OPENAI_API_KEY`, or `OPENAI_BASE_URL` and `CHAT_MODEL` for any server that \
 speaks OpenAI's protocol, and start Backdrop again."""
 
+BLIND = "I see that you attached a picture, but the demo model cannot look at pictures. A real model can."
+
 ABILITIES = """\
 I am the demo model, so my list is short and exact:
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
+from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 
-from chat.agent.demo import pictures, talk
+from chat.agent import attachments
+from chat.agent.demo import pictures, prose, talk
 from chat.agent.demo.memory import Memory, first_line, title
 from chat.agent.demo.request import Call, Reply, Request, polite
 
@@ -25,14 +26,7 @@ def reply(messages: Sequence[BaseMessage], tools: frozenset[str]) -> Reply:
         return Reply("\n\n".join(_result(message, call) for message, call in results))
     memory = Memory.of(messages)
     text = memory.said[-1] if memory.said else ""
-    last = messages[-1] if messages else None
-    attached = (
-        isinstance(last, HumanMessage)
-        and isinstance(last.content, list)
-        and any(
-            isinstance(block, dict) and block.get("type") in ("image", "image_url") for block in last.content
-        )
-    )
+    attached = bool(messages) and attachments.has_pictures(messages[-1])
     request = Request(polite(text), memory, tools, attached)
     for rule in _RULES:
         if (answer := rule(request)) is not None:
@@ -100,6 +94,7 @@ _RULES: tuple[Callable[[Request], Reply | None], ...] = (
     talk.recall,
     talk.remember,
     pictures.background,
+    talk.look,
     pictures.change,
     pictures.paint,
     talk.introduce,
@@ -111,9 +106,7 @@ _RULES: tuple[Callable[[Request], Reply | None], ...] = (
 
 def _unknown(request: Request) -> str:
     if request.attached:
-        return (
-            "I see that you attached a picture, but the demo model cannot look at pictures. A real model can."
-        )
+        return prose.BLIND
     asked = first_line(request.text, 120)
     quoted = f"“{asked}”" if asked else "that"
     return (

@@ -66,6 +66,13 @@ def recall(request: Request) -> Reply | None:
     return None
 
 
+def look(request: Request) -> Reply | None:
+    asks = (
+        r"\b(?:what|who|whose|where|which|how|describe|explain|see|look|read|recogni[sz]e|tell me|like it)\b"
+    )
+    return Reply(prose.BLIND) if request.attached and request.find(asks) else None
+
+
 def remember(request: Request) -> Reply | None:
     if fact := fact_in(request.text):
         about, value = fact
