@@ -20,7 +20,6 @@ from benchmarks.servers import (
     CHAINLIT,
     OURS,
     TUTORIAL,
-    TUTORIAL_MEMORY,
     Services,
     Target,
 )
@@ -42,7 +41,7 @@ async def run(*, quick: bool, families: list[str]) -> Report:
     """Measure these families, in this order."""
     targets: tuple[Target, ...] = (BACKDROP, TUTORIAL, CHAINLIT)
     if not quick:
-        targets += (BACKDROP_DAPHNE, TUTORIAL_MEMORY)
+        targets += (BACKDROP_DAPHNE,)
     report = Report(quick)
     if not BASELINE_PYTHON.exists():
         targets = tuple(target for target in targets if target in OURS)

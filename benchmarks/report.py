@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from benchmarks import machine
-from benchmarks.servers import BACKDROP, BACKDROP_DAPHNE, CHAINLIT, OTHERS, TUTORIAL, TUTORIAL_MEMORY
+from benchmarks.servers import BACKDROP, BACKDROP_DAPHNE, CHAINLIT, OTHERS, TUTORIAL
 
 Better = Literal["more", "less", ""]
 
 BEGIN, END = "<!-- benchmark -->", "<!-- end of benchmark -->"
 NOISY = 0.05
 
-COLUMNS = (BACKDROP, BACKDROP_DAPHNE, TUTORIAL, TUTORIAL_MEMORY, CHAINLIT)
+COLUMNS = (BACKDROP, BACKDROP_DAPHNE, TUTORIAL, CHAINLIT)
 
 
 @dataclass(frozen=True)

@@ -45,10 +45,9 @@ class Target:
 BACKDROP = Target("backdrop", "Backdrop on uvicorn")
 BACKDROP_DAPHNE = Target("backdrop-daphne", "Backdrop on Daphne")
 TUTORIAL = Target("tutorial", "FastAPI + LangGraph + Postgres")
-TUTORIAL_MEMORY = Target("tutorial-memory", "FastAPI + LangGraph, in memory")
 CHAINLIT = Target("chainlit", "Chainlit + LangGraph, in memory")
 OURS = (BACKDROP, BACKDROP_DAPHNE)
-OTHERS = (TUTORIAL, TUTORIAL_MEMORY, CHAINLIT)
+OTHERS = (TUTORIAL, CHAINLIT)
 
 
 class Running:

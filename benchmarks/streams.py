@@ -169,8 +169,8 @@ async def load_of(
 
 
 async def warm_up(services: Services, servers: Sequence[Running]) -> None:
-    """What a server does once, it does now."""
-    load = await load_of(services, servers, 4 * len(servers), words=20)
+    """What a server does once, it does now: connections, prepared statements, caches."""
+    load = await load_of(services, servers, 12 * len(servers), words=20, turns=3)
     if load.faults:
         raise RuntimeError(
             f"{servers[0].target.title} does not answer: {load.faults[:3]}\n{servers[0].log()}"

@@ -1,7 +1,6 @@
 """A chat as the tutorials write it: FastAPI, a LangGraph agent, a WebSocket that forwards each token as JSON.
 
-With DATABASE_URL the agent remembers in Postgres (AsyncPostgresSaver), without it in memory. Served by
-`uvicorn benchmarks.baselines.tutorial:app`.
+The agent remembers in the Postgres at DATABASE_URL. Served by `uvicorn benchmarks.baselines.tutorial:app`.
 """
 
 import os
@@ -10,7 +9,6 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 from langchain.agents import create_agent
 from langchain_openai import ChatOpenAI
-from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 
 SYSTEM_PROMPT = "You are a helpful assistant."
@@ -23,13 +21,9 @@ def build(checkpointer):
 
 @asynccontextmanager
 async def lifespan(app):
-    if url := os.environ.get("DATABASE_URL"):
-        async with AsyncPostgresSaver.from_conn_string(url) as saver:
-            await saver.setup()
-            app.state.agent = build(saver)
-            yield
-    else:
-        app.state.agent = build(InMemorySaver())
+    async with AsyncPostgresSaver.from_conn_string(os.environ["DATABASE_URL"]) as saver:
+        await saver.setup()
+        app.state.agent = build(saver)
         yield
 
 
