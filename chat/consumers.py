@@ -95,6 +95,8 @@ class Socket(AsyncWebsocketConsumer):
             shown = access.credential_of_headers(self.scope["headers"])
             self.user_id = await doors.watch().enter(shown, self)
             await self.open(self.user_id)
+            # Else a heartbeat in this very moment would be heard before the hello.
+            self.spoke_at = self._loop.time()
             sockets.keep_talking(self)
         except NotSignedIn:
             await self.close_with(NOT_SIGNED_IN)

@@ -52,7 +52,8 @@ _agent = db.PerLoop(_Agent)
 
 
 async def close() -> None:
-    """Close the loop's connections to the agent's memory."""
+    """Close the loop's connections to the model and to the agent's memory."""
+    await models.close()
     found = _agent.pop()
     if found is not None:
         await found.pool.close()

@@ -142,7 +142,7 @@ CHANNEL_LAYERS = (
     else {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
 )
 CHAT_WORKER = _choice("CHAT_WORKER", "inline", "inline", "external")
-CHAT_CONCURRENCY: int = env.int("CHAT_CONCURRENCY", default=200)
+CHAT_CONCURRENCY: int = env.int("CHAT_CONCURRENCY", default=500)
 HEARTBEAT_SECONDS = env.int("HEARTBEAT_SECONDS", default=20)
 SLOW_CLIENT_SECONDS = env.int("SLOW_CLIENT_SECONDS", default=30)
 RECHECK_SECONDS = env.float("RECHECK_SECONDS", default=45.0)

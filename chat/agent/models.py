@@ -99,6 +99,14 @@ def create(config: Config) -> BaseChatModel:
     return model
 
 
+async def close() -> None:
+    """Close the loop's connections to the model's server."""
+    if "chat.agent.transport" in sys.modules:
+        from chat.agent import transport
+
+        await transport.close()
+
+
 def may_see(model: BaseChatModel) -> bool:
     """Whether the model is to be shown pictures: it takes them, or that is not known."""
     return (model.profile or {}).get("image_inputs") is not False

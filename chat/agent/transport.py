@@ -30,7 +30,7 @@ _sessions: WeakKeyDictionary[asyncio.AbstractEventLoop, aiohttp.ClientSession] =
 
 def client() -> httpx2.AsyncClient | None:
     """The HTTP client for models, of whatever event loop; None where the openai client is to use its own."""
-    if urllib.request.getproxies() or os.environ.get("OPENAI_PROXY"):
+    if urllib.request.getproxies().keys() & {"http", "https", "all"} or os.environ.get("OPENAI_PROXY"):
         return None
     return openai.DefaultAsyncHttpxClient(transport=_Transport())
 

@@ -143,6 +143,7 @@ async def pool() -> AsyncIterator[checkpoints.Pool]:
 async def server() -> AsyncIterator[FakeOpenAI]:
     async with FakeOpenAI() as server:
         yield server
+    await models.close()
 
 
 @pytest.fixture

@@ -279,6 +279,18 @@ async def test_a_client_that_confirms_nothing_is_written_no_more_than_the_window
         assert fresh.state.path == watched.path[-len(fresh.state.path) :]
 
 
+async def test_the_hello_comes_before_any_heartbeat(strict_site: Site) -> None:
+    ada = await strict_site.person()
+    thread_id = await ada.thread()
+
+    async def first_of() -> str:
+        async with await ada.ready(thread_id) as tab:
+            return str(tab.frames[0]["type"])
+
+    for _ in range(12):  # the site's heart beats ten times a second
+        assert set(await asyncio.gather(*(first_of() for _ in range(20)))) == {"hello"}
+
+
 async def test_a_silent_socket_is_pinged(strict_site: Site) -> None:
     ada = await strict_site.person()
     thread_id = await ada.thread()

@@ -72,6 +72,7 @@ def test_the_environment_is_not_read_behind_the_settings(monkeypatch: pytest.Mon
 async def server() -> AsyncIterator[FakeOpenAI]:
     async with FakeOpenAI() as server:
         yield server
+    await models.close()
 
 
 async def failed(config: Config) -> models.Failure:

@@ -9,9 +9,12 @@ from typing import Any
 
 import openai
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from langchain_core.messages import AIMessageChunk, HumanMessage
 from langchain_openai import ChatOpenAI, StreamChunkTimeoutError
 
+from chat.agent import transport, voice
 from chat.agent.openai_stream import OpenAIStream, StreamCutOff
 from tests.fakes.openai_server import FakeOpenAI
 
@@ -30,6 +33,7 @@ USAGE = {
 async def server() -> AsyncIterator[FakeOpenAI]:
     async with FakeOpenAI() as server:
         yield server
+    await transport.close()
 
 
 def model(kind: type[ChatOpenAI], server: FakeOpenAI, **settings: Any) -> ChatOpenAI:
@@ -221,6 +225,58 @@ async def test_bytes_may_be_cut_anywhere(server: FakeOpenAI, size: int, *, crlf:
     assert ours.content == "Grüße 🦊 all"
 
 
+WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+DELTAS = st.one_of(
+    st.fixed_dictionaries({}, optional={"role": st.just("assistant"), "content": st.none() | WORDS}),
+    st.builds(call, st.integers(0, 2), WORDS),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(DELTAS, max_size=12), st.sampled_from(["stop", "length", "tool_calls"]), st.integers(1, 90))
+async def test_whatever_comes_however_cut_is_heard_as_by_the_original(
+    deltas: list[Json], finish_reason: str, size: int
+) -> None:
+    # As servers do, a call's first piece names it.
+    begun = [event(call(index, "", f"c{index}", "paint")) for index in range(3)]
+    lines = [*begun, *map(event, deltas), event({}, finish_reason), USED, DONE]
+    body = "".join(lines).encode()
+    async with FakeOpenAI() as server:
+        turn = {"raw": [body[start : start + size] for start in range(0, len(body), size)]}
+        original, ours = await both(server, turn)
+        server.script(turn)
+        past: list[voice.Said] = []
+        with voice.heard_by(past.append):
+            told = await heard(model(OpenAIStream, server))
+    await transport.close()
+    assert said(ours) == said(told) == said(original)
+    assert "".join(piece.text for piece in past) == original.content
+    assert {piece.message_id for piece in past} <= {told.id}
+
+
+@pytest.mark.parametrize("lines", EQUAL.values(), ids=EQUAL.keys())
+async def test_told_past_langchain_it_is_the_same_message(server: FakeOpenAI, lines: list[str]) -> None:
+    server.script({"raw": lines}, {"raw": lines})
+    original = await heard(model(ChatOpenAI, server))
+    past: list[voice.Said] = []
+    with voice.heard_by(past.append):
+        told = await heard(model(OpenAIStream, server))
+    assert said(told) == said(original)
+    assert "".join(piece.text for piece in past) == original.text
+    assert {piece.message_id for piece in past} <= {told.id}
+
+
+async def test_a_failure_comes_after_what_was_told_past_langchain(server: FakeOpenAI) -> None:
+    server.script({"text": "one two three", "after": 3, "then": "cut"})
+    past: list[voice.Said] = []
+    with voice.heard_by(past.append):
+        error, text = await failing(model(OpenAIStream, server))
+    assert isinstance(error, openai.APIConnectionError)
+    assert text == ""
+    assert "one two three".startswith(whole := "".join(piece.text for piece in past))
+    assert whole
+
+
 async def test_the_same_is_asked_as_by_the_original(server: FakeOpenAI) -> None:
     await both(server, {"text": "Hi"}, stop=["x"], temperature=0.5)
     theirs, ours = server.requests
@@ -291,6 +347,37 @@ async def test_a_failure_is_the_originals(server: FakeOpenAI, turn: Json) -> Non
     assert str(ours) == str(theirs)
     assert our_text == their_text
     assert len(server.requests) == 2 * asked
+
+
+async def test_a_server_that_is_not_there_is_unreachable(server: FakeOpenAI) -> None:
+    nowhere = "http://127.0.0.1:9"  # the port of "discard", which nobody serves
+    settings: Json = {"api_key": "key", "base_url": nowhere, "timeout": openai.Timeout(5), "max_retries": 0}
+    theirs, _ = await failing(ChatOpenAI(model="fake", **settings))
+    ours, _ = await failing(OpenAIStream(model="fake", **settings))
+    assert type(ours) is type(theirs)
+    assert isinstance(ours, openai.APIConnectionError)
+    assert not isinstance(ours, openai.APITimeoutError)
+
+
+async def test_after_a_close_the_model_is_asked_anew(server: FakeOpenAI) -> None:
+    chat = model(OpenAIStream, server)
+    await heard(chat)
+    await transport.close()
+    await heard(chat)
+    assert server.connections == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "own"), [("HTTPS_PROXY", True), ("OPENAI_PROXY", True), ("NO_PROXY", False)]
+)
+def test_where_a_proxy_is_set_the_client_finds_its_own_way(
+    monkeypatch: pytest.MonkeyPatch, name: str, *, own: bool
+) -> None:
+    for other in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "OPENAI_PROXY"):
+        monkeypatch.delenv(other, raising=False)
+        monkeypatch.delenv(other.lower(), raising=False)
+    monkeypatch.setenv(name, "http://127.0.0.1:9")
+    assert (transport.client() is None) is own
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])

@@ -9,6 +9,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, Huma
 
 from chat import events
 from chat.agent.stream import Translation
+from chat.agent.voice import Said
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -120,6 +121,27 @@ def test_a_retry_of_a_step_takes_its_text_back_and_only_its() -> None:
     assert types(out) == ["message_restarted", "assistant_delta"]
     assert out[0].text == "One."
     assert told.translation.text == "One.\n\nTwo"
+
+
+def test_words_that_came_past_langchain_are_not_said_twice() -> None:
+    told = Told()
+    out = told.part("custom", Said("m1", reasoning="Hm.")) + told.part("custom", Said("m1", "Hel"))
+    out += told.part("custom", Said("m1", "lo\x00"))
+    assert types(out) == ["reasoning_delta", "assistant_delta", "assistant_delta"]
+    assert said(out) == told.translation.text == "Hello"
+    assert told.chunk("Hello", message_id="m1") == []
+    assert told.chunk("", message_id="langchain's own, of the end") == []
+    whole = AIMessage("Hello", id="m1", additional_kwargs={"reasoning_content": "Hm."})
+    assert types(told.update("model", whole)) == ["agent_update"]
+
+
+def test_a_second_try_takes_back_what_came_past_langchain() -> None:
+    told = Told()
+    told.part("custom", Said("m1", "Half"))
+    out = told.part("custom", Said("m2", "Other"))
+    out += told.chunk("Third", message_id="m3")
+    assert types(out) == ["message_restarted", "assistant_delta"] * 2
+    assert told.translation.text == "Third"
 
 
 def test_a_model_that_does_not_stream_is_said_when_its_step_ends() -> None:
