@@ -33,7 +33,7 @@ class Plan:
     @property
     def steps(self) -> int:
         """Of one search for what a server holds."""
-        return 3 if self.quick else 6
+        return 3 if self.quick else 4
 
     def note(self, text: str) -> None:
         """Say on the way what is happening."""

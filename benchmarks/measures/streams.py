@@ -23,8 +23,8 @@ DELAY_95 = Measure("delay_p95", "delay added to a word, 10 conversations, p95", 
 LOADED_50 = Measure("delay_held_p50", "delay added to a word, at the most held, p50", "ms", "less", 45)
 LOADED_95 = Measure("delay_held_p95", "delay added to a word, at the most held, p95", "ms", "less", 90)
 
-FIRST_GUESS = {BACKDROP.name: 200, BACKDROP_DAPHNE.name: 120, TUTORIAL.name: 60, CHAINLIT.name: 40}
-FIRST_STRIDE, STRIDE = 1.5, 1.15
+FIRST_GUESS = {BACKDROP.name: 260, BACKDROP_DAPHNE.name: 150, TUTORIAL.name: 80, CHAINLIT.name: 60}
+FIRST_STRIDE, STRIDE = 1.25, 1.15
 """Of the search: where nothing is known, and where a repetition before has found something."""
 SHORT_WORDS = 50
 

@@ -60,6 +60,8 @@ async def test_a_wait_that_is_long_is_told_and_ends_when_there_is_a_worker(
     await tab.writes(at_least=20)
     await expect(note).to_be_hidden()
     await asyncio.to_thread(first.kill)  # and nobody is left
+    # What was on its way is heard before the clock goes on, else the silence would begin with it.
+    await expect(tab.answer).to_contain_text((await ada.fresh(tab.thread_id)).said)
     await tab.page.clock.fast_forward(AT_LAST)
     await expect(tab.note).to_have_text("Nothing has come for a while. It goes on as soon as it can.")
     await worker(other_database=database, **env)
