@@ -175,7 +175,7 @@ class BackdropConversation(Conversation):
         seq = frame.get("seq")
         match frame["type"]:
             case "assistant_delta":
-                self._number(seq, merged=True)
+                self._number(seq)
                 self._text.append(frame["text"])
                 self.answer.hear(frame["text"])
             case "ack":
@@ -194,21 +194,26 @@ class BackdropConversation(Conversation):
                     self._caught_up.set_result(None)
             case "hello" | "ping":
                 pass
+            case "message_completed" if frame["message"]["role"] == "assistant":
+                # The deltas that were let go before they were heard are in it.
+                self._number(seq)
+                whole, said = frame["message"]["text"], "".join(self._text)
+                if not whole.startswith(said):
+                    self.answer.faults.append("the whole answer is not what its deltas said")
+                elif whole != said:
+                    self.answer.hear(whole[len(said) :])
+                self._text = []
             case kind:
                 self._number(seq)
-                if kind == "message_completed" and frame["message"]["role"] == "assistant":
-                    if frame["message"]["text"] != "".join(self._text):
-                        self.answer.faults.append("the whole answer is not what its deltas said")
-                    self._text = []
-                elif kind in ("run_completed", "run_failed", "run_stopped"):
+                if kind in ("run_completed", "run_failed", "run_stopped"):
                     if kind != "run_completed":
                         self.answer.faults.append(kind)
                     self.command(type="received", seq=seq)
                     self._finish()
 
-    def _number(self, seq: int, *, merged: bool = False) -> None:
-        # What is read from the log may have neighbouring deltas merged into one frame, with the last one's number.
-        if seq <= self.seq or (seq != self.seq + 1 and not merged):
+    def _number(self, seq: int) -> None:
+        # Numbers are left out: where neighbouring deltas were merged into one frame, and where they were let go.
+        if seq <= self.seq:
             self.answer.faults.append(f"event {seq} came after event {self.seq}")
         self.seq = seq
 

@@ -299,17 +299,19 @@ def rights_changed(user_id: int) -> None:
     transaction.on_commit(lambda: groups.send_from_thread(groups.doors(), {"user_id": user_id}))
 
 
-_SINCE = "SELECT seq, type, body FROM chat_event WHERE thread_id = %s AND seq > %s AND seq <= %s ORDER BY seq LIMIT %s"
+_SINCE = "SELECT seq, type, body FROM chat_event WHERE thread_id = %s AND seq > %s ORDER BY seq LIMIT %s"
 
 
 async def since(thread_id: UUID, after: int, until: int) -> tuple[list[Frame], int]:
-    """The kept events after `after`, up to `until`, oldest first; and the number up to which nothing was left out.
+    """The kept events after `after`, oldest first; and the number up to which nothing was left out.
 
-    Neighbouring deltas of one message come as one frame with the last one's number.
+    That is `until`, which the log is known to have reached, or more: where deltas were let go, what they came to is in
+    the same read, so that nothing is heard behind it that it holds already. Neighbouring deltas of one message come as
+    one frame with the last one's number.
     """
     pool = await db.pool()
     async with pool.connection() as conn:
-        cursor = await conn.execute(_SINCE, (thread_id, after, until, READ_EVENTS), binary=True)
+        cursor = await conn.execute(_SINCE, (thread_id, after, READ_EVENTS), binary=True)
         rows = await cursor.fetchall()
     return merge(rows), _reached(rows, until)
 
@@ -349,7 +351,9 @@ async def page(owner_id: int, thread_id: UUID, after: int) -> Page | None:
 
 
 def _reached(rows: Sequence[tuple[int, str, str]], until: int) -> int:
-    return rows[-1][0] if len(rows) == READ_EVENTS else until
+    if len(rows) == READ_EVENTS:
+        return rows[-1][0]
+    return max(until, rows[-1][0]) if rows else until
 
 
 def merge(rows: Sequence[tuple[int, str, str]]) -> list[Frame]:

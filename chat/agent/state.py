@@ -18,7 +18,7 @@ from langchain_core.messages import (
 from langgraph.channels.delta import DeltaChannel
 from langgraph.graph.message import REMOVE_ALL_MESSAGES
 
-SNAPSHOT_EVERY = 1000
+SNAPSHOT_EVERY = 2000
 """Writes between two whole copies of the messages: reading a thread replays at most so many writes."""
 
 
