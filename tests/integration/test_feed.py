@@ -38,7 +38,8 @@ def write(thread: Thread, *texts: str) -> int:
 async def group_message(thread: Thread, after: int, until: int) -> dict[str, object]:
     """What the group would have brought of these events."""
     found, _ = await log.since(thread.id, after, until)
-    return {"thread_id": str(thread.id), "base": after, "frames": [frame.text for frame in found]}
+    texts = [frame.text for frame in found if frame.seq <= until]
+    return {"thread_id": str(thread.id), "base": after, "frames": texts}
 
 
 class Tab:

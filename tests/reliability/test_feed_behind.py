@@ -11,6 +11,7 @@ from django.db import transaction
 
 from chat import events, feed, groups, log, threads
 from chat.db import in_thread
+from chat.models import Event
 from tests.services.databases import Database
 
 
@@ -61,3 +62,23 @@ async def test_what_was_queued_before_the_snapshot_came_does_not_come_again_eith
     await topic._repair
     subscription.begin(3)
     assert text_of(await subscription.ready()) == "def"
+
+
+async def test_a_late_delta_is_not_heard_behind_the_read_that_has_the_whole_answer(
+    thread_id: uuid.UUID,
+) -> None:
+    topic, subscription = follow(thread_id)
+    await write(thread_id, "abc")
+    late = [events.frame(3, events.dumps({"type": "assistant_delta", "message_id": "m", "text": "c"}))]
+
+    def complete() -> None:
+        with transaction.atomic():
+            Event.objects.filter(thread_id=thread_id).delete()
+            log.record(thread_id, [events.Custom(name="whole", value="abc")])
+
+    await in_thread(complete)
+    assert topic.look(2)  # what a look found, a moment before the end
+    assert topic._repair
+    await topic._repair
+    topic.hear({"base": 2, "frames": late})
+    assert [frame.seq for frame in await subscription.ready()] == [4]
