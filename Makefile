@@ -42,7 +42,7 @@ format: .venv/.dev  ## Format the Python code
 	$(PYTHON) -m ruff check --fix
 	$(PYTHON) -m ruff format
 
-bench: .venv/.dev node_modules/.runtime var/bench-venv/.installed  ## Measure it beside others, into docs/ (40 minutes; a quiet machine)
+bench: .venv/.dev node_modules/.runtime var/bench-venv/.installed  ## Measure it beside others, into docs/ (25 minutes; a quiet machine)
 	$(PYTHON) -m benchmarks
 
 bench-quick: .venv/.dev node_modules/.runtime var/bench-venv/.installed  ## Measure it coarsely (3 minutes)
