@@ -12,15 +12,12 @@ import asyncio
 import logging
 import os
 import socket
-from typing import Any
 
 from django.conf import settings
 from procrastinate import App, PsycopgConnector
 from procrastinate.contrib.django import app as django_app
 from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import Status
-from psycopg import AsyncConnection
-from psycopg_pool import AsyncConnectionPool
 
 from chat import db, execution, log, runs
 from chat.db import in_thread
@@ -48,25 +45,9 @@ def name() -> str:
 def _job_queue(connections: int) -> App:
     """The job queue as a worker speaks to it; not yet open."""
     connector = PsycopgConnector(
-        conninfo=postgres.conninfo(),
-        min_size=1,
-        max_size=connections,
-        timeout=db.WAIT_SECONDS,
-        kwargs={"prepare_threshold": 1},
-        configure=_in_single_statements,
-        pool_factory=_pool,
+        conninfo=postgres.conninfo(), min_size=1, max_size=connections, timeout=db.WAIT_SECONDS
     )
     return django_app.with_connector(connector)
-
-
-def _pool(**given: Any) -> AsyncConnectionPool:
-    """Procrastinate's own asks the server of every connection whether it lives: one statement more for each of its."""
-    return AsyncConnectionPool(**{**given, "check": db.still_open})
-
-
-async def _in_single_statements(connection: AsyncConnection[Any]) -> None:
-    """Each thing that procrastinate does is one statement: no BEGIN and COMMIT around it."""
-    await connection.set_autocommit(True)
 
 
 class Worker:
@@ -109,9 +90,6 @@ class Worker:
                         stalled_worker_timeout=10 * SILENT_SECONDS,
                         shutdown_graceful_timeout=HAND_OVER_SECONDS,
                         delete_jobs="always",
-                        # Procrastinate's own for Django closes connections in a thread before and after each job, for
-                        # jobs that use the ORM in the loop; ours do so by db.in_thread alone.
-                        task_middleware=[],
                     )
             except asyncio.CancelledError:
                 raise
