@@ -28,7 +28,6 @@ from chat.models import Token
 
 logger = logging.getLogger(__name__)
 
-SIGNED_OUT = 4401
 CHECKED_AT_ONCE = 50
 
 
@@ -131,7 +130,7 @@ class Watch:
 
     async def _look_loop(self) -> None:
         while True:
-            await asyncio.sleep(self._recheck_seconds)
+            await asyncio.sleep(self._recheck_seconds)  # the pace of asking: SQL by hand tells nobody
             groups.exchange().rejoin()  # the layer may have forgotten this process without a word
             await self._check(set(self._of))
 
@@ -152,7 +151,7 @@ class Watch:
             for door in tuple(self._of.get(shown, ())):
                 if not door.is_shut:
                     door.is_shut = True
-                    self._spawn(door.connection.close_with(SIGNED_OUT))
+                    self._spawn(door.connection.close_with(sockets.NOT_SIGNED_IN))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

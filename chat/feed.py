@@ -17,14 +17,16 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-from chat import db, groups, log
-from chat.log import Frame
+from chat import db, groups, replay
+from chat.replay import Frame
 
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 2.0
 DEAF_LOOK_SECONDS = 0.25
 DEAF_FOR_SECONDS = 10.0
+ASK_AGAIN_SECONDS = 1.0
+"""A log that did not answer is asked again after so long."""
 QUEUE_CHARACTERS = 256 * 1024
 
 
@@ -75,7 +77,7 @@ class Topic:
     async def _read(self) -> None:
         try:
             while self.head is not None and self.head < self._known:
-                frames, reached = await log.since(self.thread_id, self.head, self._known)
+                frames, reached = await replay.since(self.thread_id, self.head, self._known)
                 self._hand_on(frames, reached)
         except db.DOWN as error:
             logger.debug("the log does not answer: %r; the next look reads it", error)
@@ -96,7 +98,7 @@ class Subscription:
     not wait. What the subscriber does not take stays in the log.
     """
 
-    __slots__ = ("_behind", "_ended", "_is_ready", "_queue", "_queued", "position", "topic")
+    __slots__ = ("_behind", "_ended", "_is_ready", "_pausing", "_queue", "_queued", "position", "topic")
 
     def __init__(self, topic: Topic, is_ready: Callable[[], None]) -> None:
         self.topic = topic
@@ -106,6 +108,7 @@ class Subscription:
         self._queued = 0
         self._behind = True
         self._ended = False
+        self._pausing: asyncio.Future[None] | None = None
 
     @property
     def ended(self) -> bool:
@@ -139,12 +142,14 @@ class Subscription:
 
     def end(self) -> None:
         self._ended = True
+        if self._pausing is not None and not self._pausing.done():
+            self._pausing.set_result(None)
         self._is_ready()
 
     @property
     def behind(self) -> bool:
-        """Whether the next frames must be read from the log."""
-        return self._behind
+        """Whether the next frames must be read from the log. There are none of a thread that is gone."""
+        return self._behind and not self._ended
 
     def take(self) -> list[Frame]:
         """The next frames in order, as far as they are here."""
@@ -161,19 +166,30 @@ class Subscription:
     async def ready(self) -> list[Frame]:
         """The next frames in order, from here or from the log; none where there are none yet, or the thread is gone.
 
-        Raises what is in db.DOWN where the log is needed and does not answer; the call may then be made again.
+        None also where the log did not answer, ASK_AGAIN_SECONDS ago: as long as the subscription is `behind`, this is
+        to be called again.
         """
         frames: list[Frame] = []
         while not (frames or self._ended):
-            if self._behind:
+            if not self._behind:
+                return self.take()
+            try:
                 frames = await self._catch_up()
-            else:
-                frames = self.take()
+            except db.DOWN as error:
+                logger.debug("the log does not answer: %r; it is asked again", error)
+                await self._pause()
                 break
         return frames
 
+    async def _pause(self) -> None:
+        """Let the log be for a while: every subscriber that is behind asks it. A thread that ends is not waited for."""
+        if not self._ended:
+            self._pausing = asyncio.get_running_loop().create_future()
+            await asyncio.wait([self._pausing], timeout=ASK_AGAIN_SECONDS)
+            self._pausing = None
+
     async def _catch_up(self) -> list[Frame]:
-        frames, reached = await log.since(self.topic.thread_id, self.position, self.topic.head or 0)
+        frames, reached = await replay.since(self.topic.thread_id, self.position, self.topic.head or 0)
         self.position = max(self.position, reached)
         # No await between this look and the next push: what is handed on from here lands in the queue.
         self._behind = self.position < (self.topic.head or 0)
@@ -223,13 +239,13 @@ class Hub:
     async def _watch_loop(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
+            # The pace of the looks: a layer that has lost something does not say so.
             await asyncio.sleep(DEAF_LOOK_SECONDS if loop.time() < self._deaf_until else LOOK_SECONDS)
             if not self._topics:
                 continue
-            # Only what was committed a moment ago counts as unheard: the frames of this very moment are on their way.
             followed = {thread_id for thread_id, topic in self._topics.items() if topic.head is not None}
             try:
-                heads = await log.heads(list(followed))
+                heads = await replay.heads(list(followed))
             except db.DOWN as error:
                 logger.debug("the log does not answer: %r", error)
                 continue
@@ -239,6 +255,7 @@ class Hub:
             for thread_id in followed - heads.keys():
                 if (gone := self._topics.get(thread_id)) is not None:
                     gone.hear({"ended": True})
+            # Only what was committed a moment ago counts as unheard: the frames of this very moment are on their way.
             await asyncio.sleep(DEAF_LOOK_SECONDS)
             unheard = [
                 topic

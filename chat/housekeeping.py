@@ -1,6 +1,6 @@
 """What goes by itself: logs that nobody follows any more, files without rows, ends of jobs, sessions and tries.
 
-Each function takes one bounded step and says whether there may be more to do; tasks.py calls them every hour.
+Each function takes one bounded step and says whether there may be more to do; jobs.py calls them every hour.
 
 Checkpoints are not thinned out. The messages of a thread are stored as differences, each standing on the ones before
 it, so an old checkpoint is needed by every later one; they grow by a few kilobytes a turn, and go with their thread.

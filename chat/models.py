@@ -346,7 +346,7 @@ class Image(models.Model):
 
 
 class Event(models.Model):
-    """One entry of a thread's log, written and read by log.py alone.
+    """One entry of a thread's log, written by log.py alone and read by replay.py.
 
     `body` is the frame as clients get it, but for its `seq`: text, so that it is encoded once and never again.
     """

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from uuid import UUID
 
-from chat import feed, log, snapshot
+from chat import feed, replay, snapshot
 from chat.errors import NotFound
-from chat.log import Frame
+from chat.replay import Frame
 
 
 class Opening:
@@ -42,7 +42,7 @@ class Opening:
             await self.begin(self._reached)
 
     async def _go_on(self, after: int) -> bool:
-        page = await log.page(self._owner_id, self._thread_id, after)
+        page = await replay.page(self._owner_id, self._thread_id, after)
         if page is None:
             raise NotFound("There is no such thread.")
         if not page.kept <= after <= page.head:

@@ -16,7 +16,7 @@ from django.urls import reverse
 
 from chat import db, events, frames, history
 from chat.errors import NotFound
-from chat.log import Frame
+from chat.replay import Frame
 
 SNAPSHOT_BYTES = 640 * 1024
 """How much of the shown path a snapshot holds: Daphne, and many a client, take no frame above 1 MiB."""

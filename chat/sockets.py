@@ -9,7 +9,8 @@ from typing import Any, Protocol
 from chat import frames
 from chat.db import PerLoop
 
-RESTARTING = 1012
+RESTARTING, NOT_PROTOCOL, NOT_SIGNED_IN, NO_SUCH_THREAD, SLOW, TOO_MANY = 1012, 4400, 4401, 4404, 4408, 4429
+"""Why a socket is closed, as clients are told: the codes of docs/protocol.md."""
 BEATS = 10
 """How often within its seconds of silence a socket is looked at."""
 

@@ -12,14 +12,16 @@ import asyncio
 import logging
 import os
 import socket
+from typing import Any
 
 from django.conf import settings
 from procrastinate import App, PsycopgConnector
-from procrastinate.contrib.django import app as django_app
 from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import Status
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
 
-from chat import db, execution, log, runs
+from chat import db, execution, jobs, log, runs
 from chat.db import in_thread
 from project import postgres
 
@@ -37,17 +39,28 @@ It sends no heartbeat meanwhile, so this and one heartbeat are less than SILENT_
 _RESCUE_LOCK = 0x52455343
 
 
-def name() -> str:
-    """Who worked on a run, as the admin shows it."""
-    return f"{socket.gethostname()}:{os.getpid()}"
-
-
 def _job_queue(connections: int) -> App:
     """The job queue as a worker speaks to it; not yet open."""
     connector = PsycopgConnector(
-        conninfo=postgres.conninfo(), min_size=1, max_size=connections, timeout=db.WAIT_SECONDS
+        conninfo=postgres.conninfo(),
+        min_size=1,
+        max_size=connections,
+        timeout=db.WAIT_SECONDS,
+        kwargs={"prepare_threshold": 1},
+        configure=_in_single_statements,
+        pool_factory=_pool,
     )
-    return django_app.with_connector(connector)
+    return jobs.queue(connector)
+
+
+def _pool(**given: Any) -> AsyncConnectionPool:
+    """Procrastinate's own asks the server of every connection whether it lives: one statement more for each of its."""
+    return AsyncConnectionPool(**{**given, "check": db.still_open})
+
+
+async def _in_single_statements(connection: AsyncConnection[Any]) -> None:
+    """Each thing that procrastinate does is one statement: no BEGIN and COMMIT around it."""
+    await connection.set_autocommit(True)
 
 
 class Worker:
@@ -81,7 +94,7 @@ class Worker:
                 app = _job_queue(connections=10)
                 async with app.open_async():
                     await app.run_worker_async(
-                        name=name(),
+                        name=f"{socket.gethostname()}:{os.getpid()}",
                         concurrency=settings.CHAT_CONCURRENCY,
                         install_signal_handlers=False,
                         fetch_job_polling_interval=1.0,
@@ -90,6 +103,7 @@ class Worker:
                         stalled_worker_timeout=10 * SILENT_SECONDS,
                         shutdown_graceful_timeout=HAND_OVER_SECONDS,
                         delete_jobs="always",
+                        additional_context={"stopping": self.stopping},
                     )
             except asyncio.CancelledError:
                 raise
@@ -142,8 +156,3 @@ _worker = db.PerLoop(Worker)
 def current() -> Worker:
     """The running loop's worker."""
     return _worker.get()
-
-
-def stopping() -> asyncio.Event:
-    """Set when the loop's worker is about to stop."""
-    return current().stopping

@@ -59,14 +59,10 @@ class _Stream:
             yield _line("caught_up", frames.caught_up(entered.head))
             while not (self._is_closed or entered.subscription.ended):
                 self._is_ready.clear()
-                try:
-                    ready = await entered.subscription.ready()
-                except db.DOWN:
-                    await asyncio.sleep(1.0)  # the stream stays; the log is asked again
-                    continue
+                ready = await entered.subscription.ready()
                 for frame in ready:
                     yield _line(frames.type_of(frame.text), frame.text, frame.seq)
-                if not ready and not await self._is_woken():
+                if not (ready or entered.subscription.behind) and not await self._is_woken():
                     yield ": still here\n\n"
         finally:
             sockets.discard(self)

@@ -34,7 +34,7 @@ def stop_orphan(server: Server) -> None:
             os.kill(pid, stop)
         if time.monotonic() > deadline:
             stop = signal.SIGQUIT
-        time.sleep(0.05)
+        time.sleep(0.05)  # no child of this process: that it has ended can only be asked for again
     pid_file.unlink(missing_ok=True)
     (server.socket_dir / ".s.PGSQL.5432.lock").unlink(missing_ok=True)
 

@@ -139,7 +139,7 @@ class Server:
                 raise EmbeddedPostgresError(
                     f"the embedded Postgres did not start; set DATABASE_URL to use another one.\n{said}"
                 )
-            time.sleep(0.02)
+            time.sleep(0.02)  # it is the keeper's child: whether it answers can only be asked again
 
     def _is_kept(self) -> bool:
         """Whether a keeper is at work. One that is about to end cannot be: it holds what `ensure` waited for."""

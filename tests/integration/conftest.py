@@ -1,8 +1,9 @@
-"""Web servers that many tests share: each test makes people of its own, who see nothing of the others."""
+"""What many tests share: web servers, where each makes people of its own who see nothing of the others; a database."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
@@ -10,6 +11,9 @@ import pytest_asyncio
 from tests.client import Person
 from tests.fakes.openai_server import FakeOpenAI
 from tests.site import Site, running
+
+if TYPE_CHECKING:
+    from chat.agent import checkpoints
 
 
 @pytest_asyncio.fixture(scope="session")
@@ -66,3 +70,14 @@ async def fake_site(
 async def ada(site: Site) -> Person:
     """Somebody at the site on Daphne."""
     return await site.person()
+
+
+@pytest_asyncio.fixture(scope="module")
+async def pool() -> AsyncIterator[checkpoints.Pool]:
+    """The agent's checkpoints alone: connections to a database that has nothing else."""
+    # This file is read before Django's settings, which tell LangGraph how strict it has to be.
+    from chat.agent import checkpoints
+    from tests.fakes.checkpointed import checkpoint_database
+
+    async with checkpoint_database() as url, checkpoints.open_pool(url) as pool:
+        yield pool

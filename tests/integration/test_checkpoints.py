@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import ormsgpack
 import pytest
-import pytest_asyncio
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, ToolMessage
 from langgraph.checkpoint.base import empty_checkpoint
 
@@ -22,15 +20,6 @@ from tests.services import databases
 
 DEADLINE_SECONDS = 20
 TABLES = ("checkpoints", "checkpoint_blobs", "checkpoint_writes")
-
-
-@pytest_asyncio.fixture(scope="module")
-async def pool() -> AsyncIterator[checkpoints.Pool]:
-    async with checkpoint_database() as url:
-        pool = checkpoints.open_pool(url)
-        await pool.open()
-        yield pool
-        await pool.close()
 
 
 @pytest.fixture
@@ -173,17 +162,14 @@ async def test_a_crafted_checkpoint_runs_nothing_when_it_is_loaded(thread: Threa
     assert not victim.exists()
 
 
-def test_versions_sort_by_count_and_are_never_shared() -> None:
-    class Unconnected(checkpoints.FencedSaver):
-        def __init__(self) -> None: ...
-
-    saver = Unconnected()
+async def test_versions_sort_by_count_and_branches_share_none(thread: Thread) -> None:
+    saver, another = thread.saver("mine"), thread.saver("another")
     first = saver.get_next_version(None, None)
     later = first
     for _ in range(12):
         assert saver.get_next_version(later, None) > later
         later = saver.get_next_version(later, None)
-    assert saver.get_next_version(first, None) != saver.get_next_version(first, None)
+    assert saver.get_next_version(first, None) != another.get_next_version(first, None)
 
 
 SAID = "Quite a few words of what one says and hears in a day. " * 18

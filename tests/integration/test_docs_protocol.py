@@ -14,7 +14,6 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from chat import (
     commands,
-    consumers,
     errors,
     events,
     execution,
@@ -23,11 +22,13 @@ from chat import (
     history,
     images,
     objects,
+    sockets,
     threads,
 )
 from chat.agent import models
 from chat.api.threads import ThreadEntry
 from chat.api.urls import api
+from chat.consumers.thread import BAD_FRAMES_MAX
 from chat.runs import claims
 from chat.runs import rows as run_rows
 from tests.services.process import ROOT
@@ -179,12 +180,12 @@ def test_every_reason_of_a_failed_run_is_listed() -> None:
 def test_every_close_code_is_listed() -> None:
     codes = {int(row[0]) for row in rows(section("Control frames"))}
     assert codes == {
-        consumers.RESTARTING,
-        consumers.NOT_PROTOCOL,
-        consumers.NOT_SIGNED_IN,
-        consumers.NO_SUCH_THREAD,
-        consumers.SLOW,
-        consumers.TOO_MANY,
+        sockets.RESTARTING,
+        sockets.NOT_PROTOCOL,
+        sockets.NOT_SIGNED_IN,
+        sockets.NO_SUCH_THREAD,
+        sockets.SLOW,
+        sockets.TOO_MANY,
     }
 
 
@@ -208,10 +209,10 @@ def test_the_limits_are_those_of_the_code() -> None:
         settings.UPLOAD_BYTES_MAX,
         images.PIXELS_MAX,
         flow.UNRECEIVED_BYTES_MAX,
-        consumers.BAD_FRAMES_MAX,
+        BAD_FRAMES_MAX,
         history.PAGE,
     ]
-    assert f"after that is closed with {consumers.SLOW}" in TEXT
+    assert f"after that is closed with {sockets.SLOW}" in TEXT
     assert f"for {settings.SLOW_CLIENT_SECONDS}\nseconds" in TEXT
 
 

@@ -16,7 +16,7 @@ from django.contrib.sessions.backends.db import SessionStore
 from pytest_django import Settings
 from redis.asyncio import Redis
 
-from chat import access, doors, groups
+from chat import access, doors, groups, sockets
 from chat.access import Credential
 from chat.db import in_thread
 from chat.errors import NotSignedIn
@@ -122,7 +122,7 @@ async def test_signing_out_closes_that_session_everywhere_and_no_other(pair: Pai
             answer = await here.post("/logout/", data={"csrfmiddlewaretoken": csrf_of(page.text)})
             assert answer.status_code == 302
             for one in (tab, far_tab, far_list):
-                assert await one.closed(seconds=AT_ONCE) == doors.SIGNED_OUT
+                assert await one.closed(seconds=AT_ONCE) == sockets.NOT_SIGNED_IN
             await asyncio.wait_for(reading, AT_ONCE)
         assert await is_open(other_session)
         assert await is_open(token)
@@ -147,7 +147,7 @@ async def test_changing_the_password_closes_every_session_but_no_token(pair: Pai
         }
         answer = await here.post("/account/password/", data=form)
         assert answer.status_code == 302, answer.text
-        assert await far_tab.closed(seconds=AT_ONCE) == doors.SIGNED_OUT
+        assert await far_tab.closed(seconds=AT_ONCE) == sockets.NOT_SIGNED_IN
         assert await is_open(token)
         await token.close()
         # Who changed it is still signed in, with a session of a new key.
@@ -167,7 +167,7 @@ async def test_revoking_a_token_closes_what_it_opened_and_nothing_else(pair: Pai
         page = await browser.get("/account/")
         form = {"csrfmiddlewaretoken": csrf_of(page.text)}
         assert (await browser.post(f"/account/tokens/{token_id}/revoke/", data=form)).status_code == 302
-        assert await token.closed(seconds=AT_ONCE) == doors.SIGNED_OUT
+        assert await token.closed(seconds=AT_ONCE) == sockets.NOT_SIGNED_IN
         assert await is_open(session)
         await session.close()
     await ada.close()
@@ -183,8 +183,8 @@ async def test_deactivating_somebody_in_a_shell_closes_all_that_is_theirs(pair: 
         for one in (session, token):
             await one.until("caught_up")
         await pair.shell(f"u = User.objects.get(id={ada.id}); u.is_active = False; u.save()\n")
-        assert await session.closed(seconds=AT_ONCE) == doors.SIGNED_OUT
-        assert await token.closed(seconds=AT_ONCE) == doors.SIGNED_OUT
+        assert await session.closed(seconds=AT_ONCE) == sockets.NOT_SIGNED_IN
+        assert await token.closed(seconds=AT_ONCE) == sockets.NOT_SIGNED_IN
         assert (await ada.http.get("/threads")).status_code == 401
         assert await is_open(others)
         await others.close()
@@ -200,7 +200,7 @@ async def test_what_no_message_tells_is_found_by_the_look_at_all_doors(
     tab = await ada.ready(await ada.thread())
     others = await bob.ready(await bob.thread())
     database.query("UPDATE auth_user SET is_active = false WHERE id = %s", ada.id)
-    assert await tab.closed(seconds=5) == doors.SIGNED_OUT
+    assert await tab.closed(seconds=5) == sockets.NOT_SIGNED_IN
     assert await is_open(others)
     await others.close()
 
@@ -221,7 +221,7 @@ async def test_after_redis_came_back_without_its_memory_the_doors_hear_again(
                 await asyncio.sleep(0.05)
         page = await browser.get("/account/")
         await browser.post("/logout/", data={"csrfmiddlewaretoken": csrf_of(page.text)})
-        assert await tab.closed(seconds=AT_ONCE) == doors.SIGNED_OUT
+        assert await tab.closed(seconds=AT_ONCE) == sockets.NOT_SIGNED_IN
 
 
 def test_the_look_is_taken_often_enough(settings: Settings) -> None:
@@ -276,7 +276,7 @@ async def test_a_door_that_was_left_is_not_closed_later(watch: doors.Watch) -> N
         assert await watch.enter(Credential("session", key), connection) == ada.pk
     watch.leave(gone)
     await in_thread(SessionStore(key).delete)
-    assert await asyncio.wait_for(here.closed, AT_ONCE) == doors.SIGNED_OUT
+    assert await asyncio.wait_for(here.closed, AT_ONCE) == sockets.NOT_SIGNED_IN
     assert not gone.closed.done()
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 
+import psycopg
 import pytest
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from chat import events, feed, groups, log, threads
+from chat import events, feed, groups, log, replay, threads
 from chat.db import in_thread
 from chat.models import Thread
 from tests.services.databases import Database
@@ -37,7 +39,7 @@ def write(thread: Thread, *texts: str) -> int:
 
 async def group_message(thread: Thread, after: int, until: int) -> dict[str, object]:
     """What the group would have brought of these events."""
-    found, _ = await log.since(thread.id, after, until)
+    found, _ = await replay.since(thread.id, after, until)
     texts = [frame.text for frame in found if frame.seq <= until]
     return {"thread_id": str(thread.id), "base": after, "frames": texts}
 
@@ -56,7 +58,7 @@ class Tab:
         tab.subscription.begin(position)
         return tab
 
-    async def next(self) -> list[log.Frame]:
+    async def next(self) -> list[replay.Frame]:
         """The next frames; none where the thread is gone."""
         async with asyncio.timeout(10):
             while True:
@@ -64,7 +66,8 @@ class Tab:
                 frames = await self.subscription.ready()
                 if frames or self.subscription.ended:
                     return frames
-                await self._is_ready.wait()
+                if not self.subscription.behind:
+                    await self._is_ready.wait()
 
     async def take(self, count: int) -> list[str]:
         """The next `count` values."""
@@ -152,6 +155,67 @@ async def test_a_thread_that_is_gone_ends_its_subscriptions_even_if_nobody_says_
     await Thread.objects.filter(id=thread.id).adelete()
     assert await tab.next() == []
     assert tab.subscription.ended
+
+
+@contextmanager
+def held(database: Database) -> Iterator[None]:
+    """Whoever asks the log within waits."""
+    with psycopg.connect(database.url) as holder:
+        holder.execute("LOCK TABLE chat_event")
+        yield
+
+
+async def who_waits(database: Database) -> int:
+    """The connection that waits for the log, as soon as there is one."""
+    waits = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    async with asyncio.timeout(10):
+        while not (found := await asyncio.to_thread(database.query, waits)):
+            pass
+    return int(found[0][0])
+
+
+async def break_connection(database: Database, pid: int) -> None:
+    await asyncio.to_thread(database.query, "SELECT pg_terminate_backend(%s, 5000)", pid)
+
+
+async def behind(thread: Thread) -> feed.Subscription:
+    """A place from which the next frames must be read from the log."""
+    first = await Tab.at(thread)
+    await in_thread(write, thread, "1", "2")
+    assert await first.take(2) == ["1", "2"]
+    return (await Tab.at(thread)).subscription
+
+
+async def test_a_log_that_does_not_answer_is_asked_again(thread: Thread, database: Database) -> None:
+    subscription = await behind(thread)
+    with held(database):
+        asked = asyncio.ensure_future(subscription.ready())
+        await break_connection(database, await who_waits(database))
+    assert await asked == []
+    assert subscription.behind
+    assert [frame.seq for frame in await subscription.ready()] == [1, 2]
+    assert not subscription.behind
+
+
+@pytest.mark.parametrize("is_pausing", [False, True])
+async def test_nobody_waits_for_the_log_of_a_thread_that_ends(
+    is_pausing: bool, thread: Thread, database: Database
+) -> None:
+    subscription = await behind(thread)
+    with held(database):
+        asked = asyncio.ensure_future(subscription.ready())
+        reading = await who_waits(database)
+        if not is_pausing:
+            groups.exchange().send(groups.thread(thread.id), {"ended": True})
+        await break_connection(database, reading)
+        async with asyncio.timeout(feed.ASK_AGAIN_SECONDS / 2):
+            if is_pausing:
+                while subscription._pausing is None:
+                    await asyncio.sleep(0)
+                groups.exchange().send(groups.thread(thread.id), {"ended": True})
+            assert await asked == []
+    assert subscription.ended
+    assert not subscription.behind
 
 
 async def test_a_process_follows_a_thread_once_and_lets_go_at_the_end(thread: Thread) -> None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
-import pytest_asyncio
 from langchain_core.messages import (
     AIMessage,
     AIMessageChunk,
@@ -24,18 +22,9 @@ from chat.agent.resume import Turn
 from chat.agent.tools.generate_image import REPEATED
 from chat.errors import RunLost
 from tests.fakes.agents import Reply, ScriptedModel, ScriptedPainter, World, call, chunks, context
-from tests.fakes.checkpointed import Attempt, Thread, checkpoint_database, outline
+from tests.fakes.checkpointed import Attempt, Thread, outline
 
 DEADLINE_SECONDS = 20
-
-
-@pytest_asyncio.fixture(scope="module")
-async def pool() -> AsyncIterator[checkpoints.Pool]:
-    async with checkpoint_database() as url:
-        pool = checkpoints.open_pool(url)
-        await pool.open()
-        yield pool
-        await pool.close()
 
 
 def parrot(messages: list[BaseMessage]) -> Reply:

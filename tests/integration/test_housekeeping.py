@@ -7,7 +7,6 @@ import io
 import os
 import time
 import uuid
-from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -22,8 +21,8 @@ from django.core.files.storage import default_storage
 from django.db import transaction
 from django.test import Client
 from django.utils import timezone
+from procrastinate import PsycopgConnector
 from procrastinate.contrib.django import app
-from procrastinate.exceptions import AlreadyEnqueued
 
 from chat import (
     accounts,
@@ -34,10 +33,11 @@ from chat import (
     groups,
     housekeeping,
     images,
+    jobs,
     log,
     opening,
+    replay,
     runs,
-    tasks,
     threads,
 )
 from chat.db import in_thread
@@ -127,7 +127,7 @@ async def test_who_reads_a_log_while_it_is_let_go_gets_a_snapshot(
     ada: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     thread = await in_thread(thread_of, ada, days=31)
-    monkeypatch.setattr(log, "READ_EVENTS", 1)
+    monkeypatch.setattr(replay, "READ_EVENTS", 1)
     entered = await opening.enter(ada.pk, thread.id, 1, lambda: None)
     await in_thread(housekeeping.quiet_logs)
     read = [(frame.seq, frames.type_of(frame.text)) async for frame in entered.replay()]
@@ -267,13 +267,9 @@ def test_an_account_is_deleted_from_its_page_with_its_password_only(ada: User) -
     assert SessionStore(browser.session.session_key).load() == {}
 
 
-async def test_the_worker_keeps_house(server: StartServer, database: Database) -> None:
-    web = await server()
+async def test_what_fell_due_without_a_worker_is_made_up_for(server: StartServer, database: Database) -> None:
     database.query("INSERT INTO django_session VALUES ('old', '', now() - interval '1 day')")
-    with suppress(
-        AlreadyEnqueued
-    ):  # a worker that starts in the minutes after seven has the hour's own waiting
-        await app.configure_task(tasks.keep_house.name).defer_async(timestamp=0)
+    web = await server()
     async with asyncio.timeout(10):
         while database.query("SELECT 1 FROM django_session"):
             await asyncio.sleep(0.05)
@@ -281,5 +277,5 @@ async def test_the_worker_keeps_house(server: StartServer, database: Database) -
 
 
 def test_the_house_is_kept_every_hour() -> None:
-    (periodic,) = app.periodic_registry.periodic_tasks.values()
-    assert (periodic.task.name, periodic.cron) == ("chat.keep_house", "7 * * * *")
+    (periodic,) = jobs.queue(PsycopgConnector()).periodic_registry.periodic_tasks.values()
+    assert (periodic.task.name, periodic.cron) == (jobs.KEEP_HOUSE, "7 * * * *")

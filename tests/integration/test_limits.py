@@ -12,7 +12,8 @@ import pytest
 import pytest_asyncio
 
 from chat import limits
-from chat.consumers import REFUSED_MAX, TOO_MANY
+from chat.consumers.thread import REFUSED_MAX
+from chat.sockets import TOO_MANY
 from tests.client import Person, Refused
 from tests.site import Site, running
 

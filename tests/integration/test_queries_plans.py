@@ -75,7 +75,7 @@ IN_ORDER = (
 )
 """What an index gives in the order that is shown: however much a person has, one page of it is read."""
 
-SWEEPS = r"\"kept_seq\" < "
+SWEEPS = r"\"kept_seq\" < |WITH RECURSIVE remembered"
 """What housekeeping looks for in everything, once an hour."""
 
 

@@ -23,7 +23,7 @@ from chat.effects import RunEffects
 from chat.log import Fence
 from tests.client import Person
 from tests.fakes.agents import ScriptedModel
-from tests.fakes.checkpointed import Thread, checkpoint_database
+from tests.fakes.checkpointed import Thread
 from tests.fakes.openai_server import FakeOpenAI
 from tests.services.databases import Database
 from tests.site import Site
@@ -128,15 +128,6 @@ def _claim_of(user: User) -> runs.Claim:
 
 
 # The agent alone, over its own checkpoints
-
-
-@pytest_asyncio.fixture(scope="module")
-async def pool() -> AsyncIterator[checkpoints.Pool]:
-    async with checkpoint_database() as url:
-        pool = checkpoints.open_pool(url)
-        await pool.open()
-        yield pool
-        await pool.close()
 
 
 @pytest_asyncio.fixture

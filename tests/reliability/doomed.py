@@ -130,7 +130,7 @@ def _image_untold(hit: Hit) -> None:
 
 
 def _ack_written(hit: Hit) -> None:
-    from chat.consumers import Socket
+    from chat.consumers.socket import Socket
 
     real = Socket.write
 

@@ -39,10 +39,8 @@ async def thread(database: Database) -> Thread:
 
 @pytest_asyncio.fixture
 async def pool(database: Database) -> AsyncIterator[checkpoints.Pool]:
-    pool = checkpoints.open_pool(database.url)
-    await pool.open()
-    yield pool
-    await pool.close()
+    async with checkpoints.open_pool(database.url) as pool:
+        yield pool
 
 
 async def test_a_run_whose_tool_began_later_than_now_can_be_stopped(thread: Thread) -> None:

@@ -12,6 +12,7 @@ from django.db import transaction
 from chat import events, feed, groups, log, threads
 from chat.db import in_thread
 from chat.models import Event
+from chat.replay import Frame
 from tests.services.databases import Database
 
 
@@ -30,7 +31,7 @@ async def write(thread_id: uuid.UUID, words: str) -> None:
     await in_thread(record)
 
 
-def text_of(frames: list[log.Frame]) -> str:
+def text_of(frames: list[Frame]) -> str:
     return "".join(events.loads(frame.text)["text"] for frame in frames)
 
 
@@ -42,13 +43,18 @@ def follow(thread_id: uuid.UUID) -> tuple[feed.Topic, feed.Subscription]:
     return topic, subscription
 
 
+async def read(topic: feed.Topic, known: int) -> None:
+    """A look has found that the log has reached `known`, of which nothing was heard."""
+    assert topic.look(known)
+    assert topic._repair
+    await topic._repair
+
+
 async def test_what_a_snapshot_had_does_not_come_again_in_merged_frames(thread_id: uuid.UUID) -> None:
     topic, subscription = follow(thread_id)
     await write(thread_id, "abcdef")
     subscription.begin(3)  # a snapshot of the third event
-    assert topic.look(6)
-    assert topic._repair
-    await topic._repair
+    await read(topic, 6)
     assert text_of(await subscription.ready()) == "def"
 
 
@@ -57,9 +63,7 @@ async def test_what_was_queued_before_the_snapshot_came_does_not_come_again_eith
 ) -> None:
     topic, subscription = follow(thread_id)
     await write(thread_id, "abcdef")
-    assert topic.look(6)
-    assert topic._repair
-    await topic._repair
+    await read(topic, 6)
     subscription.begin(3)
     assert text_of(await subscription.ready()) == "def"
 
@@ -77,8 +81,6 @@ async def test_a_late_delta_is_not_heard_behind_the_read_that_has_the_whole_answ
             log.record(thread_id, [events.Custom(name="whole", value="abc")])
 
     await in_thread(complete)
-    assert topic.look(2)  # what a look found, a moment before the end
-    assert topic._repair
-    await topic._repair
+    await read(topic, 2)  # what a look found, a moment before the end
     topic.hear({"base": 2, "frames": late})
     assert [frame.seq for frame in await subscription.ready()] == [4]

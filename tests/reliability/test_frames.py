@@ -9,7 +9,7 @@ import uuid
 
 import pytest
 
-from chat.consumers import BAD_FRAMES_MAX
+from chat.consumers.thread import BAD_FRAMES_MAX
 from tests.client import Person, Tab
 from tests.conftest import StartServer
 from tests.reliability.frames_unlike import malformed

@@ -156,7 +156,7 @@ MUTATIONS = (
     ),
     Mutation(
         "bad frames end a socket",
-        "chat/consumers.py",
+        "chat/consumers/thread.py",
         "if self._bad_frames >= BAD_FRAMES_MAX:",
         "if False:",
         f"{R}/test_frames.py -k uvicorn",
@@ -205,7 +205,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a replay begins behind what the tab has",
-        "chat/log.py",
+        "chat/replay.py",
         "thread_id = thread.id AND seq > %s",
         "thread_id = thread.id AND seq >= %s",
         f"{R}/test_machine.py",
