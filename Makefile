@@ -22,7 +22,7 @@ test: lint  ## Check and test everything
 	npm run --silent test
 	@$(PYTHON) -m tests.services.browsers
 	$(PYTHON) -m pytest -n 2 --dist loadfile --ignore tests/browser --ignore tests/reliability
-	$(PYTHON) -m pytest tests/reliability tests/browser
+	$(PYTHON) -m pytest -n 2 --dist loadgroup tests/reliability tests/browser
 
 soak: .venv/.dev node_modules/.dev  ## Hurt it for longer, and print the figures (SOAK_SECONDS=600)
 	SOAK_SECONDS=$(or $(SOAK_SECONDS),600) $(PYTHON) -m pytest tests/reliability -s -q

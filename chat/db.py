@@ -46,9 +46,11 @@ class PerLoop(Generic[T]):
 
     def get(self) -> T:
         loop = asyncio.get_running_loop()
-        if loop not in self._values:
-            self._values[loop] = self._make()
-        return self._values[loop]
+        try:
+            return self._values[loop]
+        except KeyError:
+            made = self._values[loop] = self._make()
+            return made
 
     def pop(self) -> T | None:
         return self._values.pop(asyncio.get_running_loop(), None)

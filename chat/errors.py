@@ -111,6 +111,12 @@ class OverBudget(ChatError):
     code, status = "over_budget", 402
 
 
+class InternalError(ChatError):
+    """Something that should not happen has happened; what it was stands in the site's log."""
+
+    code, status = "internal_error", 500
+
+
 class Unavailable(ChatError):
     """Something the server needs does not answer right now; the same request may be sent again."""
 

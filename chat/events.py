@@ -195,9 +195,9 @@ def now() -> str:
 
 def encode(event: Event, *, thread_id: UUID, run_id: UUID | None, at: str) -> str:
     """The event as JSON, complete but for its `seq`, which only the log can give: see `frame`."""
-    body: dict[str, Any] = {"type": event.type, "at": at, "thread_id": str(thread_id)}
+    body: dict[str, Any] = {"type": event.type, "at": at, "thread_id": thread_id}
     if run_id is not None:
-        body["run_id"] = str(run_id)
+        body["run_id"] = run_id
     if isinstance(event, AssistantDelta | ReasoningDelta):  # most of all events: no walk over the fields
         body["message_id"] = event.message_id
         body["text"] = event.text

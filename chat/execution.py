@@ -16,12 +16,13 @@ import asyncio
 import gc
 import logging
 from collections import deque
+from collections.abc import Mapping
 from contextlib import aclosing
 from typing import Any
 from uuid import UUID
 
 from chat import configured, db, events, objects, runs
-from chat.agent import checkpoints, graph, middleware, models, resume, stream
+from chat.agent import checkpoints, graph, middleware, models, resume, stream, voice
 from chat.agent.context import RunContext
 from chat.db import in_thread
 from chat.effects import RunEffects
@@ -35,6 +36,8 @@ CUT_SHORT = objects.RunError(
     code="cut_short", message="The model's limit ended this answer here.", retryable=False
 )
 """What there is to say of an answer that is complete as far as its model goes, and not as far as its words go."""
+GARBAGE_AFTER = 10_000
+"""After so many more new objects than gone ones Python looks for cycles among them."""
 UNWRITTEN_MAX = 32
 """How many appends may be on their way before the agent is held back."""
 
@@ -63,6 +66,8 @@ async def warm() -> None:
     """Build the agent before the first run needs it."""
     await asyncio.to_thread(configured.model)
     gc.freeze()  # what it has imported is here to stay, see process.start
+    # Of a turn's objects nearly all go when they are let go of. To look for cycles at every 700th is 1.8 % of the CPU.
+    gc.set_threshold(GARBAGE_AFTER)
     await _agent.get().pool.open()
 
 
@@ -125,7 +130,8 @@ class _Attempt:
         agent = _agent.get()
         await agent.pool.open()
         fence = checkpoints.Fence(_FENCE, (claim.thread_id, claim.fence.run_id, claim.fence.attempt))
-        saver = checkpoints.FencedSaver(agent.pool, fence)
+        newest = checkpoints.Newest(str(claim.thread_id), claim.newest_checkpoint_id)
+        saver = checkpoints.FencedSaver(agent.pool, fence, newest)
         mine = graph.remembering(agent.graph, saver)
         self._translation = self._new_translation([])
         position = await resume.locate(
@@ -133,6 +139,7 @@ class _Attempt:
             saver,
             thread_id=str(claim.thread_id),
             run_id=str(claim.run_id),
+            newest_id=claim.newest_checkpoint_id,
             path=claim.earlier,
             begun=claim.again,
         )
@@ -146,14 +153,22 @@ class _Attempt:
             attempt=claim.fence.attempt,
             effects=RunEffects(claim),
             painter=agent.painter,
+            line=voice.Line(self._tell_at_once),
         )
         parts = graph.stream(mine, position.given(claim.prompt.human), position.config, context)
+        reached: Mapping[str, Any] | None = None
         async with aclosing(parts):  # type: ignore[type-var]
             async for part in parts:
+                context.line.close()
                 await self._tell(self._translation.translate(part))
+                context.line.open(part["data"])
+                if part["type"] == "checkpoints" and not part["ns"]:
+                    reached = part["data"]
                 if self._stopping.is_set() and part["type"] == "checkpoints":
                     await self._written()
                     raise HandedBack("the process stops")
+        if reached is not None:
+            saver.remember(reached)
 
     def _new_translation(self, answered: Any) -> stream.Translation:
         claim = self._claim
@@ -190,12 +205,27 @@ class _Attempt:
         if urgent:
             await self._append()
 
+    def _tell_at_once(self, said: voice.Said) -> bool:
+        """Put words into the log where they are heard; not where an append has failed, or too many are on their way."""
+        while self._unwritten and self._unwritten[0].done():
+            if self._unwritten[0].exception() is not None:
+                return False
+            self._unwritten.popleft()
+        if len(self._unwritten) > UNWRITTEN_MAX:
+            return False
+        self._held += self._translation.hear(said)
+        self._begin_to_append()
+        return True
+
     async def _append(self) -> None:
+        self._begin_to_append()
+        while self._unwritten and (len(self._unwritten) > UNWRITTEN_MAX or self._unwritten[0].done()):
+            await self._unwritten.popleft()
+
+    def _begin_to_append(self) -> None:
         if self._held:
             self._unwritten.append(append(self._claim.thread_id, self._claim.fence, self._held))
             self._held = []
-        while self._unwritten and (len(self._unwritten) > UNWRITTEN_MAX or self._unwritten[0].done()):
-            await self._unwritten.popleft()
 
     async def _written(self) -> None:
         """Wait until all that was told is in the log."""

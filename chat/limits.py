@@ -69,15 +69,15 @@ def upload(user_id: int) -> None:
     _refuse_until(_uploads.take(user_id), "uploads")
 
 
-_UNFINISHED = """
+UNFINISHED = """
 SELECT count(*) FROM chat_run AS run JOIN chat_thread AS thread ON thread.id = run.thread_id
 WHERE thread.owner_id = %s AND run.status IN ('queued', 'running', 'interrupted')
 """
+"""How many unfinished runs a person has."""
 
 
-def run(owner_id: int) -> None:
-    """One more unfinished run."""
-    ((unfinished,),) = table.read(_UNFINISHED, [owner_id])
+def run(unfinished: int) -> None:
+    """One more run of a person who has so many unfinished ones."""
     if unfinished >= settings.LIMIT_RUNS:
         raise RateLimited(f"You have {unfinished} runs that are not finished; stop some, or wait for them.")
 

@@ -25,6 +25,7 @@ from django.db import transaction
 
 from chat import db, events, groups
 from chat.errors import RunLost
+from chat.prepared import Prepared
 
 BATCH_EVENTS = 1000
 ALONE_MAX = 3
@@ -64,7 +65,11 @@ SELECT locked.id, numbered.base FROM locked LEFT JOIN numbered ON numbered.id = 
 """
 
 # The same without waiting for anybody: threads whose row somebody holds are not answered of either.
-_APPEND_TO_THE_FREE = _APPEND.replace("FOR NO KEY UPDATE", "FOR NO KEY UPDATE SKIP LOCKED")
+_APPEND_TO_THE_FREE = (
+    _APPEND.replace("FOR NO KEY UPDATE", "FOR NO KEY UPDATE SKIP LOCKED")
+    .replace("%s", "$1", 1)
+    .replace("%s", "$2", 1)
+)
 
 
 @dataclass(slots=True)
@@ -120,6 +125,7 @@ class _Writer:
         self._waiting: list[_Part] = []
         self._held: dict[UUID, asyncio.Task[None]] = {}
         self._alone = asyncio.Semaphore(ALONE_MAX)
+        self._append = Prepared(_APPEND_TO_THE_FREE)
         self._wake = asyncio.Event()
         self._task = asyncio.get_running_loop().create_task(self._write_loop())
 
@@ -170,9 +176,14 @@ class _Writer:
 
     async def _write(self, parts: list[_Part]) -> None:
         """Write the batch. A thread whose row somebody holds goes on alone, so that no other waits for it."""
-        bases = await self._execute(_APPEND_TO_THE_FREE, parts)
+        answered = {row[0]: row[1] for row in await self._append.execute(*_arguments(parts))}
+        bases: dict[UUID, int | None] = {}
         for part in parts:
-            if part.thread_id not in bases:
+            key = str(part.thread_id).encode()
+            if key in answered:
+                base = answered[key]
+                bases[part.thread_id] = None if base is None else int(base)
+            else:
                 waiting = asyncio.get_running_loop().create_task(self._write_alone(part))
                 self._held[part.thread_id] = waiting
                 waiting.add_done_callback(partial(self._release, part.thread_id))
@@ -181,12 +192,6 @@ class _Writer:
     def _release(self, thread_id: UUID, _: asyncio.Task[None]) -> None:
         del self._held[thread_id]
         self._wake.set()
-
-    async def _execute(self, statement: str, parts: list[_Part]) -> dict[UUID, int | None]:
-        pool = await db.pool()
-        async with pool.connection() as conn:
-            cursor = await conn.execute(statement, _arguments(parts))
-            return dict(await cursor.fetchall())
 
     def _send(self, parts: list[_Part], bases: dict[UUID, int | None]) -> None:
         exchange = groups.exchange()
@@ -202,8 +207,10 @@ class _Writer:
 
     async def _write_alone(self, part: _Part) -> None:
         try:
-            async with self._alone:
-                bases = await self._execute(_APPEND, [part])
+            pool = await db.pool()
+            async with self._alone, pool.connection() as conn:
+                cursor = await conn.execute(_APPEND, _arguments([part]))
+                bases: dict[UUID, int | None] = dict(await cursor.fetchall())
         except Exception as error:  # noqa: BLE001  it goes to who waits for the append
             _fail([part], error)
         else:
@@ -214,6 +221,7 @@ class _Writer:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._append.close()
         _fail(self._waiting, RunLost("The process ends."))
 
 

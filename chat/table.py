@@ -44,9 +44,12 @@ class Table(Generic[M]):
         return self._model.from_db(connection.alias, self._names, given)
 
 
-def statement(sql: str, **tables: Table[Any]) -> str:
-    """The statement, with all columns of a table in the place of its alias in braces."""
-    return sql.format(**{alias: table.columns(alias) for alias, table in tables.items()})
+def statement(sql: str, **parts: Table[Any] | str) -> str:
+    """The statement, with all columns of a table in the place of its alias in braces, other SQL in that of its name."""
+    texts = {
+        name: part.columns(name) if isinstance(part, Table) else part.strip() for name, part in parts.items()
+    }
+    return sql.format(**texts)
 
 
 def read(sql: str, args: Sequence[Any], *tables: Table[Any]) -> list[tuple[Any, ...]]:

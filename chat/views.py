@@ -17,10 +17,10 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
-from django.views.defaults import page_not_found
+from django.views.defaults import page_not_found, server_error
 
 from chat import access, accounts, commands, configured, history, images
-from chat.errors import ChatError, NotFound
+from chat.errors import ChatError, InternalError, NotFound
 from chat.forms import DeleteAccountForm, SignUpForm, TokenForm
 from chat.models import Image, Thread, Token
 
@@ -208,6 +208,14 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
         nothing = NotFound("There is no such thing.")
         return JsonResponse(nothing.as_dict(), status=nothing.status)
     return page_not_found(request, exception)
+
+
+def failed(request: HttpRequest) -> HttpResponse:
+    """An error of ours, which Django has logged: whoever asked learns that it was one, and nothing of what it was."""
+    if request.path.startswith("/api/"):
+        problem = InternalError("Something went wrong here. Try again.")
+        return JsonResponse(problem.as_dict(), status=problem.status)
+    return server_error(request)
 
 
 def _visible_image(request: HttpRequest, image_id: UUID) -> Image:

@@ -13,7 +13,7 @@ from typing import Any
 
 from django.core.asgi import get_asgi_application
 
-from project import logs
+from project import bodies, logs
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 _django = get_asgi_application()
@@ -45,5 +45,5 @@ if "daphne.server" in sys.modules:
 logging.getLogger("uvicorn.access").addFilter(logs.WithoutQueries())
 
 application = ProtocolTypeRouter(
-    {"http": _django, "websocket": URLRouter(websocket_urlpatterns), "lifespan": _lifespan}
+    {"http": bodies.bounded(_django), "websocket": URLRouter(websocket_urlpatterns), "lifespan": _lifespan}
 )

@@ -1,8 +1,8 @@
 """Daphne, made to start and stop what a process has beside its requests.
 
 Daphne has no lifespan events, ends its applications as soon as its reactor begins to stop, cannot send the close code
-that tells a client that the server restarts, and keeps whatever a client does not read, without bound. Under another
-server nothing here takes effect.
+that tells a client that the server restarts, and keeps whatever a client sends in one request or does not read, without
+bound. Under another server nothing here takes effect.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
 
-from daphne import cli
+from daphne import cli, http_protocol
 from daphne.access import AccessLogGenerator
+from daphne.http_protocol import WebRequest
 from daphne.server import Server
 from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
+from django.conf import settings
 
 LOOK_SECONDS = 0.02
 MESSAGES_WAITING_MAX = 100
@@ -88,6 +90,28 @@ class _Protocol(WebSocketProtocol):  # type: ignore[misc]
         self.sendCloseFrame(code=1000 if code is None else code)
 
 
+class _Request(WebRequest):  # type: ignore[misc]
+    """Keeps no body that project/bodies.py refuses: of such a one it hands on how long it was, and nothing else."""
+
+    def gotLength(self, length: int | None) -> None:  # noqa: N802  Twisted's name, like the next
+        super().gotLength(length)
+        self._received = 0
+        self._is_kept = length is None or length <= settings.BODY_BYTES_MAX
+
+    def handleContentChunk(self, data: bytes) -> None:  # noqa: N802
+        self._received += len(data)
+        if self._is_kept and self._received > settings.BODY_BYTES_MAX:
+            self._is_kept = False
+            self.content.truncate(0)
+        if self._is_kept:
+            super().handleContentChunk(data)
+
+    def process(self) -> Any:
+        if not self._is_kept:
+            self.requestHeaders.setRawHeaders(b"Content-Length", [b"%d" % self._received])
+        return super().process()
+
+
 class _AccessLog(AccessLogGenerator):  # type: ignore[misc]
     def write_entry(self, host: str, date: datetime, request: str, **details: Any) -> None:
         # What people search for stands in the query, and is for no log.
@@ -98,6 +122,7 @@ def follow(start: Callable[[], Awaitable[None]], stop: Callable[[], Awaitable[No
     """Start with Daphne's reactor, and answer SIGTERM and SIGINT by stopping in order before the reactor does."""
     from twisted.internet import reactor
 
+    http_protocol.WebRequest = _Request
     WebSocketFactory.protocol = _Protocol
     Server.handle_reply = _send_and_wait
     cli.AccessLogGenerator = _AccessLog

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.contrib.staticfiles.finders import BaseFinder
+from django.contrib.staticfiles.utils import matches_patterns
 from django.core import checks
 from django.core.files.storage import FileSystemStorage
 from django.templatetags.static import static
@@ -91,7 +92,9 @@ class NpmFinder(BaseFinder):
             storage.prefix = package.prefix  # type: ignore[attr-defined]  # where collectstatic puts the files
             for pattern in package.files:
                 for file in sorted(package.path.glob(pattern)):
-                    yield file.relative_to(package.path).as_posix(), storage
+                    name = file.relative_to(package.path).as_posix()
+                    if not matches_patterns(name, ignore_patterns or ()):
+                        yield name, storage
 
 
 def import_map() -> str:

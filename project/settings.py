@@ -225,6 +225,7 @@ WHITENOISE_AUTOREFRESH = DEBUG
 # Where a proxy hands out private files: the prefix of a location that it serves from MEDIA_ROOT, to us alone.
 MEDIA_ACCEL: str = env.str("MEDIA_ACCEL", default="").rstrip("/")
 UPLOAD_BYTES_MAX = 10 * 1024 * 1024
+BODY_BYTES_MAX = 12 * 1024 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 
 # The browser's doors

@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.urls import include, path
 
 handler404 = "chat.views.not_found"
+handler500 = "chat.views.failed"
 
 urlpatterns = [
     path("admin/", admin.site.urls),

@@ -52,6 +52,14 @@ def pytest_configure() -> None:
     assert settings.DATABASES  # loads the settings; pytest-django sets Django up when it finds them loaded
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """In a parallel run by groups, what has deadlines of its own stays one after the other: these wait for processes
+    that were killed, those for a browser, and so they go well beside each other."""
+    for item in items:
+        if (folder := item.path.parent.name) in ("browser", "reliability"):
+            item.add_marker(pytest.mark.xdist_group(folder))
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_setupnodes() -> None:
     """Give the workers of a parallel run the environment as this process found it: each has a database of its own."""
@@ -116,10 +124,11 @@ async def database(_own_database: Database) -> AsyncIterator[Database]:
     from asgiref.sync import sync_to_async
     from django.db import connections
 
-    from chat import db
+    from chat import db, log
 
     yield _own_database
     # What belongs to the event loop and to the thread of Django's async ORM outlives a test by itself.
+    await log.close()
     await db.close()
     await sync_to_async(connections.close_all)()
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import (
@@ -17,15 +17,17 @@ from langgraph.checkpoint.base import (
     Checkpoint,
     CheckpointMetadata,
     CheckpointTuple,
+    get_serializable_checkpoint_metadata,
 )
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from langgraph.checkpoint.serde import _msgpack
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.constants import START
-from psycopg import AsyncConnection, AsyncCursor
+from psycopg import AsyncConnection, AsyncCursor, generators
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
+from chat.agent.ends import ENDS, MESSAGES
 from chat.errors import RunLost
 
 if not _msgpack.STRICT_MSGPACK_ENABLED:
@@ -61,6 +63,17 @@ class Fence:
 
     sql: str
     params: tuple[Any, ...]
+
+
+class Newest(NamedTuple):
+    """The newest checkpoint of a thread in which nobody else writes from now on; None where it has none."""
+
+    thread_id: str
+    checkpoint_id: str | None
+
+
+NEWEST = "SELECT max(checkpoint_id) FROM checkpoints WHERE thread_id = %s AND checkpoint_ns = ''"
+"""Its id, or null, for who then makes sure of the thread: LangGraph begins with it where no other is named."""
 
 
 async def setup(conninfo: str) -> None:
@@ -166,17 +179,20 @@ class FencedSaver(AsyncPostgresSaver):
     before has lost nothing, for the run begins there again with the same input. A tool's result is written at once.
 
     Raises errors.RunLost, and has written nothing, when the run does not own it. Reading needs no ownership.
-    `fence=None` is for reading only: every write is refused. Make one for each run (a saver lets one statement through
-    at a time), in the loop that uses it.
+    `fence=None` is for reading only: every write is refused. `newest` spares who knows it a look at the database, and
+    where this process wrote it all reading. Make one for each run (a saver lets one statement through at a time), in
+    the loop that uses it.
     """
 
-    def __init__(self, pool: Pool, fence: Fence | None) -> None:
+    def __init__(self, pool: Pool, fence: Fence | None, newest: Newest | None = None) -> None:
         super().__init__(pool, serde=_SERIALIZER)
         self._pool = pool
         self._fence = fence
+        self._newest = newest
+        self._chance = secrets.token_hex(4)
         self._held: list[tuple[str, Sequence[Any]]] = []
         self._input_is_held = False
-        self._newest: CheckpointTuple | None = None
+        self._last: CheckpointTuple | None = None
 
     async def aput(
         self,
@@ -194,6 +210,7 @@ class FencedSaver(AsyncPostgresSaver):
         if begins:
             new_versions = {channel: new_versions[channel] for channel in new_versions if channel != START}
         following = await super().aput(config, checkpoint, metadata, new_versions)
+        self._last = CheckpointTuple(following, checkpoint, metadata, config, [])
         holds, self._input_is_held = begins or self._input_is_held, begins
         if not holds:
             await self._write_held()
@@ -203,6 +220,7 @@ class FencedSaver(AsyncPostgresSaver):
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
         """Like the parent's, without a thread: what is encoded here is short."""
+        self._last = None
         special = all(channel in WRITES_IDX_MAP for channel, _ in writes)
         sql = self.UPSERT_CHECKPOINT_WRITES_SQL if special else self.INSERT_CHECKPOINT_WRITES_SQL
         of = config["configurable"]
@@ -217,10 +235,11 @@ class FencedSaver(AsyncPostgresSaver):
     def get_next_version(self, current: str | None, channel: None) -> str:
         """Like the parent's, in 19 characters for 50: a checkpoint names eight versions or so, and every turn has five.
 
-        The count comes first, so that versions sort; chance comes after it, so that two branches share none.
+        The count comes first, so that versions sort; chance comes after it, so that two branches share none. It is of
+        the saver, which writes one branch and counts on.
         """
         count = int(current.split(".")[0]) + 1 if current else 1
-        return f"{count:010}.{secrets.token_hex(4)}"
+        return f"{count:010}.{self._chance}"
 
     @asynccontextmanager
     async def _cursor(self, *, pipeline: bool = False) -> AsyncIterator[Any]:
@@ -240,7 +259,7 @@ class FencedSaver(AsyncPostgresSaver):
     async def _write_held(self) -> None:
         """Write what is held, in its order. What could not be written stays held: what follows builds on it."""
         held: list[tuple[str, Sequence[Any]]] = []
-        self._newest = None
+        self._newest = None  # what is written now is newer
         try:
             async with self._transaction() as cursor:
                 held, self._held = self._held, []
@@ -265,29 +284,46 @@ class FencedSaver(AsyncPostgresSaver):
         ):
             await fence.execute(self._fence.sql, self._fence.params)
             yield cursor
+            # What the socket did not take at once, else the sync waits for answers to what it has not sent yet.
+            await connection.wait(generators.send(connection.pgconn))
             # Not a mere flush: only behind a sync does the server see, and end, a transaction whose owner is frozen.
             await batch.sync()
             if await fence.fetchone() is None:
                 raise RunLost
 
-    async def newest_id(self, thread_id: str) -> str | None:
-        """The id of the thread's newest checkpoint, which is kept for the graph: it asks for the same next.
-
-        Nobody else writes in the thread meanwhile; what the graph gets it changes, so it gets it once.
-        """
-        self._newest = await super().aget_tuple(
-            {"configurable": {"thread_id": thread_id, "checkpoint_ns": ""}}
-        )
-        return self._newest.config["configurable"]["checkpoint_id"] if self._newest else None
-
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         wanted, newest = config["configurable"], self._newest
-        if newest is not None and "checkpoint_id" not in wanted:
-            kept = newest.config["configurable"]
-            if all(wanted.get(name, "") == kept[name] for name in ("thread_id", "checkpoint_ns")):
-                self._newest = None
-                return newest
+        if newest is not None and wanted.get("checkpoint_ns", "") == "" and "checkpoint_id" not in wanted:
+            if newest.checkpoint_id is None:
+                return None
+            if recalled := ENDS.recall(newest.thread_id, newest.checkpoint_id):
+                return recalled
         return await super().aget_tuple(config)
+
+    def remember(self, told: Mapping[str, Any]) -> None:
+        """Let the thread's next turn go on without reading, now that the graph has come to its end.
+
+        `told` is what the graph's stream has said of its last checkpoint. If that is not the last thing that was
+        written here, nothing is remembered.
+        """
+        last, values = self._last, told["values"]
+        if last is None or last.config != told["config"] or self._held or MESSAGES not in values:
+            return
+        parent = last.parent_config
+        if parent is None or "checkpoint_id" not in parent["configurable"]:
+            return
+        others = {
+            name: value for name, value in last.checkpoint["channel_values"].items() if name != MESSAGES
+        }
+        # Of these it is certain that they are read as they were written; the list is that of the tasks, which are done.
+        if all(v is None or v == [] or isinstance(v, str | int | float | bool) for v in others.values()):
+            names = last.config["configurable"]
+            stored = last._replace(
+                checkpoint={**last.checkpoint, "channel_values": others},
+                metadata=get_serializable_checkpoint_metadata(parent, last.metadata),
+                parent_config={"configurable": {name: parent["configurable"][name] for name in names}},
+            )
+            ENDS.remember(stored, values[MESSAGES])
 
     async def last_of(self, thread_id: str, run_id: str) -> str | None:
         """The id of the newest checkpoint that the run wrote in the thread."""

@@ -2,9 +2,9 @@
 
 Every chunk costs 0.2 to 0.5 ms of CPU in LangChain, LangGraph and the log together, whatever its
 length. A model that speaks 50 times a second is therefore heard here first: its words are gathered
-for a short window and go on as one chunk; the window grows with the load. Nothing waits longer than
-the window, the first words and the last do not wait at all, and the order of text, reasoning and tool
-calls is kept.
+for a short window and go on as one chunk; the window grows with the load (ticks.py). Nothing that was
+heard waits longer than the window, the first words and the last do not wait at all, and the order of text,
+reasoning and tool calls is kept.
 
 This module knows LangChain's chunk types and asyncio, no provider.
 """
@@ -23,43 +23,8 @@ from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGenerationChunk
 from langchain_core.utils.utils import LC_ID_PREFIX
 
-from chat.agent import history, voice
-
-WINDOW_SECONDS = 0.07
-"""The longest window: what a busy process makes a word wait at the most."""
-
-WINDOW_SECONDS_A_STREAM = 0.0025
-"""How the window grows with the streams at work: alone a word goes on as it comes, among many it waits for company.
-
-So a quiet process adds next to nothing to a word, and a busy one spends its core on few, long chunks.
-"""
-
-_streams = 0
-"""How many models are being heard in this process."""
-
-
-def window(longest_seconds: float) -> float:
-    """The window that fits the work there is now."""
-    return min(longest_seconds, WINDOW_SECONDS_A_STREAM * _streams)
-
-
-SHORTEST_REST_SECONDS = 0.01
-
-TICK_SECONDS = 0.015
-"""Rests end on ticks of this length, so that what several streams have gathered goes through the log together."""
-
-
-async def rest(longest_seconds: float) -> bool:
-    """Leave a stream unread for a window, so that the next read finds several pieces; only where it is worth it.
-
-    Says whether it did. Then the window is over: what is read next has waited long enough.
-    """
-    seconds = window(longest_seconds)
-    if seconds < SHORTEST_REST_SECONDS:
-        return False
-    now = asyncio.get_running_loop().time()
-    await asyncio.sleep((now + seconds) // TICK_SECONDS * TICK_SECONDS - now)
-    return True
+from chat.agent import history, ticks, voice
+from chat.agent.ticks import WINDOW_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +48,15 @@ class Batch:
     """What a model has said since it was last heard, in order.
 
     The speaker adds with `text`, `reasoning`, `tool_call` and `chunk`; none of them waits or fails.
-    The hearer awaits `due` and then takes it all with `take`.
+    The hearer awaits `due` and then takes it all with `take`. What the speaker flushes is taken by `hear` right there,
+    if it is given: a task that is woken for every word is much of what the word costs.
     """
 
-    def __init__(self, *, window_seconds: float) -> None:
+    def __init__(self, *, window_seconds: float, hear: Callable[[], None] | None = None) -> None:
         self._loop = asyncio.get_running_loop()
+        self._beat = ticks.beat()
         self._longest_seconds = window_seconds
+        self._hear = hear
         self._runs: list[Run] = []
         self._kind: Kind = ""
         self._pieces: list[Any] = []
@@ -98,6 +66,8 @@ class Batch:
         self._is_due = False
         self._spoke = False
         self._ended = False
+        self.held = False
+        """Whether the speaker says itself, by `flush`, when something is due; then there are no windows."""
 
     def text(self, text: str) -> None:
         """Add to the answer's text."""
@@ -108,7 +78,7 @@ class Batch:
             if not self._spoke:
                 # Somebody waits for the first word; reasoning before it must not make it late.
                 self._spoke = True
-                self._wake()
+                self.flush()
 
     def reasoning(self, text: str) -> None:
         """Add to the model's reasoning (`additional_kwargs["reasoning_content"]`)."""
@@ -126,13 +96,17 @@ class Batch:
         elif chunk.text and not self._spoke:
             self._begin(kind, chunk)
             self._spoke = True
-            self._wake()
+            self.flush()
         else:
             self._begin(kind, chunk)
 
     def flush(self) -> None:
         """What is here is due now."""
-        if self._runs:
+        if not self._runs:
+            return
+        if self._hear is not None:
+            self._hear()
+        else:
             self._wake()
 
     @property
@@ -155,7 +129,8 @@ class Batch:
         self.cancel()
         self._is_due = self._ended
         runs, self._runs, self._kind = self._runs, [], ""
-        self._not_before = self._loop.time() + window(self._longest_seconds)
+        if not self.held:
+            self._not_before = self._beat.due(self._longest_seconds)
         return runs
 
     def cancel(self) -> None:
@@ -174,7 +149,7 @@ class Batch:
         self._kind = kind
         self._pieces = [piece]
         self._runs.append((kind, self._pieces))
-        if self._timer is None and not self._is_due:
+        if self._timer is None and not self._is_due and not self.held:
             if self._loop.time() >= self._not_before:
                 self._wake()
             else:
@@ -199,36 +174,38 @@ async def gather(
     it had added comes first and then its exception. Closing or cancelling the generator cancels
     `read` and waits until it has let go of its connection.
     """
-    global _streams
-    batch = Batch(window_seconds=window_seconds)
-    task = asyncio.create_task(read(batch))
-    task.add_done_callback(lambda _: batch.end())
     message_id = f"{LC_ID_PREFIX}-{uuid4()}"
     whole: list[Run] = []
-    _streams += 1
+
+    def hear() -> None:
+        for kind, pieces in batch.take():
+            if listener is not None and (said := _said(message_id, kind, pieces)) is not None:
+                listener(said)
+            if whole and whole[-1][0] == kind:
+                whole[-1][1].extend(pieces)
+            else:
+                whole.append((kind, pieces))
+
+    batch = Batch(window_seconds=window_seconds, hear=hear if listener is not None else None)
+    task = asyncio.create_task(read(batch))
+    task.add_done_callback(lambda _: batch.end())
     try:
-        while True:
-            await batch.due()
-            ended = batch.ended
-            for kind, pieces in batch.take():
-                if listener is None:
-                    yield _merged(kind, pieces, provider)
+        with ticks.beat().joined():
+            ended = False
+            while not ended:
+                await batch.due()
+                ended = batch.ended
+                if listener is not None:
+                    hear()
                 else:
-                    if (said := _said(message_id, kind, pieces)) is not None:
-                        listener(said)
-                    if whole and whole[-1][0] == kind:
-                        whole[-1][1].extend(pieces)
-                    else:
-                        whole.append((kind, pieces))
-            if ended:
-                break
+                    for kind, pieces in batch.take():
+                        yield _merged(kind, pieces, provider)
         await task
         for kind, pieces in whole:
             chunk = _merged(kind, pieces, provider)
             chunk.message.id = message_id
             yield chunk
     finally:
-        _streams -= 1
         batch.cancel()
         if not task.done():
             task.cancel()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, NotRequired, Protocol, TypedDict
 
 from chat import objects
+from chat.agent import voice
 from chat.agent.painter.base import Painter, Picture
 
 
@@ -56,3 +57,4 @@ class RunContext:
     attempt: int
     effects: Effects
     painter: Painter
+    line: voice.Line

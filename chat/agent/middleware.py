@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 
 from langchain.agents.middleware import (
@@ -20,6 +21,8 @@ from langchain.agents.middleware import (
 from langchain.agents.middleware.types import ToolCallRequest
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, ToolMessage
 from langchain_core.messages.tool import tool_call
+from langchain_core.tools import BaseTool
+from langchain_core.utils.function_calling import convert_to_openai_tool
 from langgraph.types import Command
 
 from chat.agent import history, sight, voice
@@ -44,6 +47,26 @@ class TooManySteps(Exception):
     """The model went on calling tools where it had none."""
 
 
+class AroundModel(AgentMiddleware[_State, RunContext]):
+    """Several that stand around a model call, outermost first, as one.
+
+    LangChain sees for each that it is given whether it is to be traced, which costs more than most of them do.
+    """
+
+    def __init__(self, *parts: AgentMiddleware[Any, RunContext, Any]) -> None:
+        super().__init__()
+        self._parts = parts
+
+    async def awrap_model_call(
+        self, request: _Request, handler: Callable[[_Request], Awaitable[ModelResponse[Any]]]
+    ) -> ModelResponse[Any]:
+        inner: Callable[[_Request], Awaitable[Any]] = handler
+        for part in reversed(self._parts):
+            inner = partial(part.awrap_model_call, handler=inner)
+        response: ModelResponse[Any] = await inner(request)
+        return response
+
+
 class Bounds(AgentMiddleware[_State, RunContext]):
     """Keeps a run finite and the model's history valid. Both follow from the messages: no counter is stored."""
 
@@ -55,12 +78,18 @@ class Bounds(AgentMiddleware[_State, RunContext]):
             raise TooManySteps
         # A safety net: a run that ended in mid-tool is settled by resume.py, but a dangling call would make every later
         # turn of the thread fail at the provider.
-        request = request.override(messages=history.valid(request.messages))
+        messages = history.valid(request.messages)
         if calls >= MODEL_CALLS - 1:
-            request = request.override(tools=[], tool_choice=None)
+            request = request.override(messages=messages, tools=[], tool_choice=None)
+        else:
+            request = request.override(messages=messages, tools=_described(request.tools))
         response = await handler(request)
         response.result = _with_invalid_calls_answered(response.result)
         return response
+
+
+class ToolBounds(AgentMiddleware[_State, RunContext]):
+    """Keeps the tool calls of a run in bounds."""
 
     async def awrap_tool_call(
         self,
@@ -87,8 +116,24 @@ class Heard(AgentMiddleware[_State, RunContext]):
     async def awrap_model_call(
         self, request: _Request, handler: Callable[[_Request], Awaitable[ModelResponse[Any]]]
     ) -> ModelResponse[Any]:
-        with voice.heard_by(request.runtime.stream_writer):
+        runtime = request.runtime
+        with voice.heard_by(runtime.context.line.through(runtime.stream_writer)):
             return await handler(request)
+
+
+_known: dict[int, tuple[BaseTool, dict[str, Any]]] = {}
+
+
+def _described(tools: Sequence[BaseTool | dict[str, Any]]) -> list[BaseTool | dict[str, Any]]:
+    """The tools as a request names them, made once for each: a model that is given the tools makes it at every call."""
+    return [tool if isinstance(tool, dict) else _description(tool) for tool in tools]
+
+
+def _description(tool: BaseTool) -> dict[str, Any]:
+    if id(tool) not in _known:
+        # The tool is kept with it, so that no other can have its id.
+        _known[id(tool)] = (tool, convert_to_openai_tool(tool))
+    return _known[id(tool)][1]
 
 
 def _with_invalid_calls_answered(result: list[BaseMessage]) -> list[BaseMessage]:
@@ -128,4 +173,5 @@ async def _said(error: Exception, request: ToolCallRequest) -> str | None:
 def all_of() -> list[AgentMiddleware[Any, RunContext, Any]]:
     """Outermost first. The model's client retries what failed before it streamed; nothing is retried after, but that a
     server that refuses pictures is asked without them."""
-    return [Bounds(), sight.Sight(), Heard(), ToolErrorMiddleware(aon_error=_said)]
+    around_model = AroundModel(Bounds(), sight.Sight(), Heard())
+    return [around_model, ToolBounds(), ToolErrorMiddleware(aon_error=_said)]

@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 
 from langchain_core.exceptions import ContextOverflowError
 
-from chat.agent.coalesce import WINDOW_SECONDS
 from chat.agent.demo import NAME as DEMO
 from chat.agent.demo import DemoModel
+from chat.agent.ticks import WINDOW_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,6 +9,7 @@ It differs from the original on purpose where that loses something:
 
 - a stream that ends without a `finish_reason` raises `StreamCutOff` instead of passing for an answer;
 - `reasoning_content` and `reasoning` deltas become `additional_kwargs["reasoning_content"]`;
+- an answer that does not end is cut short, as by a limit of the model's own;
 - a refusal is the answer's text, and is marked in `additional_kwargs["refusal"]`;
 - usage that a server repeats in every chunk is counted once, and half a surrogate pair is joined;
 - tool calls survive servers that leave out the index, or repeat the id and the name in every piece.
@@ -36,9 +37,10 @@ from langchain_openai.chat_models.base import (
 )
 from pydantic import Field
 
-from chat.agent import transport, voice
-from chat.agent.coalesce import WINDOW_SECONDS, Batch, ToolCallPiece, coalesce, gather, rest
+from chat.agent import ticks, transport, voice
+from chat.agent.coalesce import Batch, ToolCallPiece, coalesce, gather
 from chat.agent.server_sent_events import EventData, EventTooLarge
+from chat.agent.ticks import WINDOW_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterator
@@ -50,6 +52,10 @@ FIRST_EVENTS = 3
 
 DRAIN_SECONDS = 0.1
 """How long to wait for the connection's last bytes after [DONE], so that it can be used again."""
+
+ANSWER_BYTES_MAX = 512 * 1024
+"""So much a model may say at a time, its thought included, before it is cut short: some never end. A message is told
+whole in one frame, and a socket is written no more than a mebibyte ahead."""
 
 
 class StreamCutOff(OpenAIConnectionError):
@@ -128,19 +134,25 @@ class OpenAIStream(ChatOpenAI):
         patience = self.stream_chunk_timeout or None
         loop = asyncio.get_running_loop()
         deadline = asyncio.timeout(patience)
-        moved_at, heard, rested = loop.time(), 0, False
+        moved_at, heard = loop.time(), 0
+        ear = ticks.Ear(transport.listen(response))
         try:
-            async with deadline, aclosing(response.aiter_bytes()) as received:
+            async with deadline, aclosing(transport.parts(response)) as received:
                 events = EventData()
                 async for part in received:
                     if reader.done:
                         continue
+                    batch.held = ear.rests
                     for data in events.feed(part):
                         if data.startswith(b"[DONE]"):
                             reader.done = True
+                        else:
+                            reader.read(data)
+                        if reader.done:
                             deadline.reschedule(loop.time() + DRAIN_SECONDS)
+                            batch.flush()
+                            ear.wake()
                             break
-                        reader.read(data)
                     else:
                         if (
                             patience
@@ -151,10 +163,12 @@ class OpenAIStream(ChatOpenAI):
                             # Moving the deadline costs more than reading a chunk: not for every one.
                             moved_at, heard = loop.time(), reader.events
                             deadline.reschedule(moved_at + patience)
-                        if rested:
+                        if ear.rests:
                             batch.flush()
-                        # What comes meanwhile is read in one go: reading costs more by the piece than by the byte.
-                        rested = reader.speaks and await rest(self.window_seconds)
+                        if reader.speaks:
+                            ear.rest()
+                        else:
+                            ear.wake()
         except TimeoutError as error:
             if not deadline.expired():
                 raise
@@ -169,6 +183,8 @@ class OpenAIStream(ChatOpenAI):
                 raise openai.APIConnectionError(request=response.request) from error
         except EventTooLarge as error:
             raise openai.APIResponseValidationError(response, None, message=str(error)) from error
+        finally:
+            ear.wake()
         reader.finish()
 
 
@@ -200,6 +216,7 @@ class _Reader:
         self._calls: dict[int, _Call] = {}
         self._indexes: dict[int | None, int] = {}  # the index a server gives -> ours
         self._half = ""
+        self._room = ANSWER_BYTES_MAX
         self.events = 0
         self.done = False
 
@@ -230,12 +247,16 @@ class _Reader:
         content = delta.get("content")
         if type(content) is str and (len(delta) == 1 or (len(delta) == 2 and "role" in delta)):
             if content:  # the common case by itself: nearly every chunk is this one
-                self._batch.text(content)
+                self._text(content)
         else:
             self._say(delta)
         if choice.get("finish_reason") or choice.get("logprobs") or delta.get("function_call"):
             self._finish_reason = choice.get("finish_reason") or self._finish_reason
             self._convert(chunk, choice, delta)
+        if self._room < 0 and self._finish_reason is None:
+            self._finish_reason = "length"
+            self._convert(chunk, {**choice, "finish_reason": "length"}, {})
+            self.done = True
 
     def finish(self) -> None:
         """The end of the stream: usage, or the reason why it is not an end."""
@@ -253,13 +274,21 @@ class _Reader:
         if self._usage is not None:
             self._add({"choices": [], **self._usage})
 
+    def _text(self, text: str) -> None:
+        self._room -= len(text) if text.isascii() else len(text.encode())
+        self._batch.text(text)
+
+    def _reasoning(self, text: str) -> None:
+        self._room -= len(text) if text.isascii() else len(text.encode())
+        self._batch.reasoning(text)
+
     def _say(self, delta: dict[str, Any]) -> None:
         reasoning = delta.get("reasoning_content") or delta.get("reasoning")
         if reasoning and isinstance(reasoning, str):
-            self._batch.reasoning(reasoning)
+            self._reasoning(reasoning)
         if content := delta.get("content"):
             if isinstance(content, str):
-                self._batch.text(content)
+                self._text(content)
             elif isinstance(content, list):
                 self._say_blocks(content)
         if refusal := delta.get("refusal"):
@@ -274,10 +303,10 @@ class _Reader:
             if not isinstance(block, dict):
                 continue
             if block.get("type") == "text":
-                self._batch.text(block.get("text") or "")
+                self._text(block.get("text") or "")
             elif block.get("type") == "thinking":
                 for thought in block.get("thinking") or ():
-                    self._batch.reasoning(thought.get("text") or "")
+                    self._reasoning(thought.get("text") or "")
 
     def _piece(self, call: dict[str, Any]) -> ToolCallPiece:
         """A fragment of a tool call under an index that is this call's alone.

@@ -64,21 +64,20 @@ async def locate(
     *,
     thread_id: str,
     run_id: str,
+    newest_id: str | None,
     path: Sequence[Turn],
     begun: bool,
 ) -> Position:
     """Finds where the run begins.
 
-    `agent` remembers by `saver`. `path` holds the earlier turns of the run's path, oldest first, from the last complete
-    one on (earlier ones are not looked at); empty for a first message. `begun` says whether an earlier attempt may have
-    written checkpoints.
+    `agent` remembers by `saver`. `newest_id` is the thread's newest checkpoint. `path` holds the earlier turns of the
+    run's path, oldest first, from the last complete one on (earlier ones are not looked at); empty for a first message.
+    `begun` says whether an earlier attempt may have written checkpoints.
 
     A checkpoint is addressed by its id only where the thread has moved on from it (an edit, a regeneration, another
     branch): LangGraph then stores all messages once more, while behind the newest checkpoint it stores the new ones.
     Raises LookupError when a complete turn's checkpoints are gone.
     """
-    newest_id = await saver.newest_id(thread_id)
-
     if begun:
         own = await saver.last_of(thread_id, run_id)
         if own is not None:

@@ -120,7 +120,8 @@ class Translation:
             return []
         return self._add(message.id, history.text(message), history.reasoning(message), heard=False)
 
-    def _hear(self, said: voice.Said) -> list[events.Event]:
+    def hear(self, said: voice.Said) -> list[events.Event]:
+        """The events of words that came past the stream, or by it."""
         text, reasoning = (piece.replace("\x00", "") for piece in said[1:])  # which no row can hold
         return self._add(said.message_id, text, reasoning, heard=True)
 
@@ -294,7 +295,7 @@ class Translation:
 
     def _custom(self, said: Any) -> list[events.Event]:
         if isinstance(said, voice.Said):
-            return self._hear(said)
+            return self.hear(said)
         if not isinstance(said, dict):
             return []
         match said.get("type"):

@@ -1,8 +1,8 @@
 """HTTP to the model's server: the openai client's requests, carried by aiohttp.
 
 The client's own transport reads HTTP in Python, piece by piece through seven generators: a third of what a word costs
-under load. Here a parser in C reads it, and a stream is left alone while nobody waits for more, so that what comes
-meanwhile is one read. The errors are those of the client's own transport: what is tried again, and what a person
+under load. Here a parser in C reads it, and a stream can be left alone for a while, so that what comes meanwhile is one
+read (see ticks.py). The errors are those of the client's own transport: what is tried again, and what a person
 reads of it, stays the same. Where a proxy is set the client's own transport is used.
 """
 
@@ -12,7 +12,7 @@ import asyncio
 import os
 import ssl
 import urllib.request
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from weakref import WeakKeyDictionary
 
@@ -22,6 +22,8 @@ import openai
 from yarl import URL
 
 CONNECTIONS_MAX = 1000
+OWN = "own_stream"
+"""The extension of a response that was carried here: its stream."""
 KEPT_SECONDS = 5.0
 """So long an idle connection is kept: servers close theirs at about the same age."""
 
@@ -33,6 +35,20 @@ def client() -> httpx2.AsyncClient | None:
     if urllib.request.getproxies().keys() & {"http", "https", "all"} or os.environ.get("OPENAI_PROXY"):
         return None
     return openai.DefaultAsyncHttpxClient(transport=_Transport())
+
+
+def parts(response: httpx2.Response) -> AsyncGenerator[bytes]:
+    """The body as it comes. The client's own layers, each a generator, cost more than the parser below them."""
+    own: _Stream | None = response.extensions.get(OWN)
+    if own is None or "content-encoding" in response.headers:
+        return response.aiter_bytes()
+    return own.parts()
+
+
+def listen(response: httpx2.Response) -> Callable[[bool], None] | None:
+    """What turns on and off whether the body is read; None where the client's own transport carries it."""
+    own: _Stream | None = response.extensions.get(OWN)
+    return None if own is None else own.listen
 
 
 async def close() -> None:
@@ -72,25 +88,36 @@ class _Transport(httpx2.AsyncBaseTransport):
                     sock_read=seconds.get("read"),
                 ),
             )
-        return httpx2.Response(response.status, headers=response.raw_headers, stream=_Stream(response))
+        stream = _Stream(response)
+        return httpx2.Response(
+            response.status,
+            headers=response.raw_headers,
+            stream=stream,
+            extensions={OWN: stream},
+        )
 
 
 class _Stream(httpx2.AsyncByteStream):
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
+        self._listens = True
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self.parts()
+
+    async def parts(self) -> AsyncGenerator[bytes]:
         with _errors_of_the_client():
             while received := await self._response.content.readany():
-                self._listen(False)
+                if not self._listens:
+                    self.listen(False)  # to take what is there lets the connection be read again
                 yield received
-                self._listen(True)
 
-    def _listen(self, listen: bool) -> None:
+    def listen(self, listens: bool) -> None:
+        self._listens = listens
         connection = self._response.connection
         # Without one, all has come. The connection may serve another answer already.
         if connection is not None and connection.transport is not None:
-            if listen:
+            if listens:
                 connection.transport.resume_reading()
             else:
                 connection.transport.pause_reading()

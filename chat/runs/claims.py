@@ -10,7 +10,6 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 from langchain_core.messages import HumanMessage
-from procrastinate.contrib.django import app
 
 from chat import events, history, log, objects, table, threads
 from chat.agent import attachments, resume
@@ -37,6 +36,8 @@ class Claim:
     """The turns that the agent's memory may lack, oldest first, behind the last one that it has whole."""
     fence: Fence
     started_at: datetime
+    newest_checkpoint_id: str | None
+    """The agent's newest checkpoint of the thread: nobody else writes one from now on."""
     again: bool
     """Whether an attempt was made before: what it wrote is certain only as far as its checkpoints go."""
 
@@ -61,9 +62,10 @@ def claim(run_id: UUID, worker: str) -> Claim | None:
         if not found:
             return None
         thread: Thread = found[0][0]
-        run = next(iter(rows.unfinished_of(thread)), None)
-        if run is None or run.id != run_id or run.status == Run.Status.INTERRUPTED:
+        first = rows.first_of(thread)
+        if first is None or first.run.id != run_id or first.run.status == Run.Status.INTERRUPTED:
             return None
+        run = first.run
         if _lost_in_a_row(run) >= LOST_MAX:
             _give_up(thread, run)
             return None
@@ -83,10 +85,12 @@ def claim(run_id: UUID, worker: str) -> Claim | None:
             thread_id=thread.id,
             owner_id=thread.owner_id,
             answer_id=answer.id,
-            prompt=_turn(run, run.prompt, answer if again else None),
+            prompt=_turn(run, run.prompt, answer if again else None, first.attached),
             earlier=_earlier(run.prompt),
             fence=fence,
             started_at=run.started_at or timezone.now(),
+            # Behind the lock: what the one who had the run before was writing is stored by now, or never will be.
+            newest_checkpoint_id=first.newest_checkpoint_id,
             again=again,
         )
 
@@ -150,7 +154,7 @@ def _earlier(prompt: Message) -> list[resume.Turn]:
             answer = message
         else:
             run = answer.run if answer is not None else message.run
-            turns.append(_turn(run, message, answer))
+            turns.append(_turn(run, message, answer, _attached(message)))
             answer = None
         message = message.parent
     return turns[::-1]
@@ -166,10 +170,11 @@ def _whole(answer: Message) -> resume.Turn:
     )
 
 
-def _turn(run: Run | None, prompt: Message, answer: Message | None) -> resume.Turn:
+def _turn(run: Run | None, prompt: Message, answer: Message | None, attached: Sequence[UUID]) -> resume.Turn:
+    said = attachments.content(prompt.text, [str(id_) for id_ in attached])
     return resume.Turn(
         run_id=str(run.id) if run is not None else "",
-        human=HumanMessage(_said(prompt), id=str(prompt.id)),
+        human=HumanMessage(said, id=str(prompt.id)),
         complete=False,
         text=answer.text if answer is not None else "",
         tool_calls={call.tool_call_id: call.as_object() for call in answer.tool_calls.all()}
@@ -184,9 +189,8 @@ WHERE attached.message_id = %s ORDER BY image.created_at, image.id
 """
 
 
-def _said(prompt: Message) -> attachments.Content:
-    pictures = table.read(_ATTACHED, [prompt.id])
-    return attachments.content(prompt.text, [str(id_) for (id_,) in pictures])
+def _attached(prompt: Message) -> list[UUID]:
+    return [id_ for (id_,) in table.read(_ATTACHED, [prompt.id])]
 
 
 def restart(claim: Claim, text: str, reasoning: str) -> None:
@@ -257,19 +261,21 @@ def fail(claim: Claim, ending: rows.Ending) -> None:
 
 def _finish(claim: Claim, status: Run.Status, ending: rows.Ending) -> None:
     with transaction.atomic():
-        run = owned(claim)
+        run, has_called = _owned(claim)
         thread = run.thread
-        rows.end(thread, run, status, ending, threads.touched(thread, "active_run"))
+        lifted = threads.touched(thread, "active_run")
+        another = rows.end(thread, run, status, ending, lifted, has_called=has_called)
         if status == Run.Status.COMPLETED and not thread.title:
-            app.configure_task(TITLE).defer(thread_id=str(thread.id))
-        rows.defer_next(thread)
+            rows.queue(TITLE, thread_id=str(thread.id))
+        if another:
+            rows.defer_next(thread)
 
 
 # What is read beside the thread's row is not read again where its lock had to be waited for. The fence is: where it
 # holds, nobody else has changed the run.
 _OWNED = table.statement(
     """
-SELECT {thread}, {run}, {answer}
+SELECT {thread}, {run}, {answer}, EXISTS (SELECT 1 FROM chat_toolcall WHERE run_id = run.id)
 FROM chat_thread AS thread
 JOIN chat_run AS run ON run.thread_id = thread.id
 JOIN chat_message AS answer ON answer.id = run.answer_id
@@ -286,10 +292,14 @@ def owned(claim: Claim) -> Run:
 
     Raises RunLost where it is no longer this claim's.
     """
+    return _owned(claim)[0]
+
+
+def _owned(claim: Claim) -> tuple[Run, bool]:
+    """The same, and whether the run has called tools."""
     found = table.read(_OWNED, [claim.thread_id, claim.run_id], threads.THREADS, rows.RUNS, rows.MESSAGES)
-    thread, run, answer = found[0] if found else (None, None, None)
+    thread, run, answer, has_called = found[0] if found else (None, None, None, False)
     if thread is None or (thread.active_run_id, thread.active_attempt) != claim.fence:
         raise RunLost("The run went on elsewhere.")
     run.thread, run.answer = thread, answer
-    owned_run: Run = run
-    return owned_run
+    return run, has_called

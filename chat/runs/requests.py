@@ -20,11 +20,12 @@ _STANDING = table.statement(
     """
 SELECT {known}, EXISTS (
     SELECT 1 FROM chat_run WHERE thread_id = %s AND status IN ('queued', 'running', 'interrupted')
-)
+), ({unfinished})
 FROM (SELECT %s AS command_id, %s::uuid AS thread_id) AS asked
 LEFT JOIN chat_honouredcommand AS known USING (thread_id, command_id)
 """,
     known=HONOURED,
+    unfinished=limits.UNFINISHED,
 )
 
 
@@ -37,28 +38,40 @@ def honour(user: Any, thread_id: UUID, command: commands.Durable) -> dict[str, A
     with transaction.atomic():
         thread = threads.lock(user, thread_id)
         digest = hashlib.sha256(command.model_dump_json().encode()).hexdigest()
-        ((known, busy),) = table.read(_STANDING, [thread.id, command.id, thread.id], HONOURED)
+        args = [thread.id, thread.owner_id, command.id, thread.id]
+        ((known, busy, unfinished),) = table.read(_STANDING, args, HONOURED)
         if known is not None:
             if known.digest != digest:
                 raise Conflict("This id was used for another command.")
             answer: dict[str, Any] = known.answer
             return answer
+        honoured = HonouredCommand(thread=thread, command_id=command.id, digest=digest)
         match command:
             case commands.SendMessage():
-                answer = _start(thread, command, busy)
+                _start(thread, command, busy, unfinished, honoured)
             case commands.Stop():
-                answer = _stop(thread, command.run_id)
+                honoured.answer = _stop(thread, command.run_id)
+                table.write(table.Insert(honoured))
             case commands.Retry():
-                answer = _retry(thread, command.run_id)
+                honoured.answer = _retry(thread, command.run_id, unfinished)
+                table.write(table.Insert(honoured))
             case _:
                 assert_never(command)
-        honoured = HonouredCommand(thread=thread, command_id=command.id, digest=digest, answer=answer)
-        table.write(table.Insert(honoured))
-        return answer
+        done: dict[str, Any] = honoured.answer
+        return done
 
 
-def _start(thread: Thread, command: commands.SendMessage, busy: bool) -> dict[str, Any]:
-    """A user message and a run that answers it, after those that are unfinished; `busy` says whether there are any."""
+def _start(
+    thread: Thread,
+    command: commands.SendMessage,
+    busy: bool,
+    unfinished_of_owner: int,
+    honoured: HonouredCommand,
+) -> None:
+    """A user message and a run that answers it, after those that are unfinished; `busy` says whether there are any.
+
+    The command is written down as honoured with them, in one statement.
+    """
     if not command.text.strip() and not command.attachments:
         raise InvalidField("A message needs a text or a picture.", field="text")
     attachments = _attachments(thread, command.attachments)
@@ -69,10 +82,11 @@ def _start(thread: Thread, command: commands.SendMessage, busy: bool) -> dict[st
     if unfinished and command.when_busy == "stop":
         for run in unfinished:
             _stop_run(thread, run)
+        unfinished_of_owner -= len(unfinished)
         unfinished = []
         if command.parent_id is None:
             parent_id = thread.head_id
-    limits.run(thread.owner_id)
+    limits.run(unfinished_of_owner)
     if unfinished:
         limits.queue(thread.id, command.text, *(image.prompt for image in attachments))
     run = Run(thread=thread, queued_seq=thread.last_seq)
@@ -85,7 +99,13 @@ def _start(thread: Thread, command: commands.SendMessage, busy: bool) -> dict[st
     else:
         rows.place(thread, prompt, parent_id)
         rows.defer(run)
-    table.write(table.Insert(prompt), table.Insert(run), threads.touched(thread, "head", "active_run"))
+    honoured.answer = {"message_id": str(prompt.id), "run_id": str(run.id)}
+    table.write(
+        table.Insert(prompt),
+        table.Insert(run),
+        table.Insert(honoured),
+        threads.touched(thread, "head", "active_run"),
+    )
     if attachments:
         prompt.attachments.set(attachments)
     created = history.as_written(prompt, history.Inside(attachments=attachments))
@@ -94,7 +114,6 @@ def _start(thread: Thread, command: commands.SendMessage, busy: bool) -> dict[st
         happened += rows.branched(thread, prompt)
     happened.append(events.RunQueued(run=run.as_object()))
     log.record(thread.id, happened, run_id=run.id)
-    return {"message_id": str(prompt.id), "run_id": str(run.id)}
 
 
 def _attachments(thread: Thread, ids: list[UUID]) -> list[Image]:
@@ -148,7 +167,7 @@ def _stop_run(thread: Thread, run: Run) -> None:
         app.job_manager.cancel_job_by_id(run.job_id, abort=True)
 
 
-def _retry(thread: Thread, run_id: UUID) -> dict[str, Any]:
+def _retry(thread: Thread, run_id: UUID, unfinished_of_owner: int) -> dict[str, Any]:
     """A failed run goes on from its last checkpoint, while its answer is the last message."""
     run = Run.objects.filter(thread=thread, id=run_id).first()
     if run is None:
@@ -157,7 +176,7 @@ def _retry(thread: Thread, run_id: UUID) -> dict[str, Any]:
         raise Conflict("Only a failed run can be retried.", status=run.status)
     if run.answer_id != thread.head_id or rows.unfinished_of(thread):
         raise Conflict("The thread has gone on since; send the message again instead.")
-    limits.run(thread.owner_id)
+    limits.run(unfinished_of_owner)
     run.status = Run.Status.QUEUED
     run.error = None
     run.ended_at = None

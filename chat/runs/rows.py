@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.utils import timezone
-from procrastinate.contrib.django import app
 
-from chat import db, events, history, log, objects, table
+from chat import events, history, log, objects, table
+from chat.agent import checkpoints
 from chat.models import Image, Message, Run, Thread, ToolCall
 
 EXECUTE = "chat.execute"
@@ -30,34 +32,69 @@ class Ending:
     """What is still to be told of it before its end."""
 
 
-_UNFINISHED = table.statement(
-    """
-SELECT {run}, {prompt}, {answer},
-       {parent}
+_WITH_MESSAGES: dict[str, table.Table[Any]] = {
+    "run": RUNS,
+    "prompt": MESSAGES,
+    "answer": MESSAGES,
+    "parent": MESSAGES,
+}
+_OF_UNFINISHED = """
 FROM chat_run AS run
 JOIN chat_message AS prompt ON prompt.id = run.prompt_id
 LEFT JOIN chat_message AS answer ON answer.id = run.answer_id
 LEFT JOIN chat_message AS parent ON parent.id = prompt.parent_id
 WHERE run.thread_id = %s AND run.status IN ('queued', 'running', 'interrupted')
 ORDER BY run.queued_seq
-""",
-    run=RUNS,
-    prompt=MESSAGES,
-    answer=MESSAGES,
-    parent=MESSAGES,
+"""
+_UNFINISHED = table.statement(
+    "SELECT {run}, {prompt}, {answer}, {parent} {of_unfinished}",
+    of_unfinished=_OF_UNFINISHED,
+    **_WITH_MESSAGES,
 )
 
 
 def unfinished_of(thread: Thread) -> list[Run]:
     """The thread's unfinished runs, the first to come first, with their messages and what those answer."""
-    unfinished: list[Run] = []
-    for run, prompt, answer, parent in table.read(
-        _UNFINISHED, [thread.id], RUNS, MESSAGES, MESSAGES, MESSAGES
-    ):
-        run.prompt, run.answer = prompt, answer
-        prompt.parent = parent
-        unfinished.append(run)
-    return unfinished
+    found = table.read(_UNFINISHED, [thread.id], *_WITH_MESSAGES.values())
+    return [_with_messages(*row) for row in found]
+
+
+class First(NamedTuple):
+    """A thread's first unfinished run, with what its agent begins with."""
+
+    run: Run
+    attached: list[UUID]
+    """The pictures of its prompt, in their order."""
+    newest_checkpoint_id: str | None
+    """The thread's newest checkpoint."""
+
+
+_FIRST = table.statement(
+    """
+SELECT {run}, {prompt}, {answer}, {parent}, ARRAY(
+    SELECT image.id FROM chat_message_attachments AS attached JOIN chat_image AS image ON image.id = attached.image_id
+    WHERE attached.message_id = prompt.id ORDER BY image.created_at, image.id
+), ({newest})
+{of_unfinished}
+LIMIT 1
+""",
+    newest=checkpoints.NEWEST,
+    of_unfinished=_OF_UNFINISHED,
+    **_WITH_MESSAGES,
+)
+
+
+def first_of(thread: Thread) -> First | None:
+    """The run of the thread that is to be done now. Behind the lock nothing of this changes but by who holds it."""
+    for row in table.read(_FIRST, [str(thread.id), thread.id], *_WITH_MESSAGES.values()):
+        return First(_with_messages(*row[:4]), *row[4:])
+    return None
+
+
+def _with_messages(run: Run, prompt: Message, answer: Message | None, parent: Message | None) -> Run:
+    run.prompt, run.answer = prompt, answer
+    prompt.parent = parent
+    return run
 
 
 def place(thread: Thread, message: Message, parent_id: UUID | None) -> None:
@@ -90,9 +127,25 @@ def branched(thread: Thread, prompt: Message) -> list[events.Event]:
     return [events.BranchSelected(head_id=str(thread.head_id), messages=history.path_from(thread, prompt))]
 
 
+# What procrastinate's own `defer` calls in the end. A task that is known by its name alone costs it a third of what the
+# whole of a message's transaction does.
+_QUEUE = """
+SELECT unnest(procrastinate_defer_jobs_v1(ARRAY[
+    ROW('default', %s, 0, NULL, NULL, %s::jsonb, NULL)::procrastinate_job_to_defer_v1
+]))
+"""
+
+
+def queue(task: str, **args: str) -> int:
+    """Put a job into the queue, in the caller's transaction. Gives its number."""
+    ((job_id,),) = table.read(_QUEUE, [task, json.dumps(args)])
+    number: int = job_id
+    return number
+
+
 def defer(run: Run) -> None:
     """Give the run its job, whose number is not saved here."""
-    run.job_id = app.configure_task(EXECUTE).defer(run_id=str(run.id))
+    run.job_id = queue(EXECUTE, run_id=str(run.id))
 
 
 _NEXT = table.statement(
@@ -123,11 +176,23 @@ def answer_of(run: Run) -> Message:
 _CALLS = table.statement("SELECT {call} FROM chat_toolcall AS call WHERE call.run_id = %s", call=TOOL_CALLS)
 
 
-def end(thread: Thread, run: Run, status: Run.Status, ending: Ending, *also: table.Update) -> None:
+def end(
+    thread: Thread,
+    run: Run,
+    status: Run.Status,
+    ending: Ending,
+    *also: table.Update,
+    has_called: bool = True,
+) -> bool:
     """Close a run that was at work: its tool calls, its answer, itself; and lift the fence, which is not saved here
-    but by what is `also` to be written."""
+    but by what is `also` to be written. Says whether another run of the thread is unfinished.
+
+    `has_called` is False where it is known that the run has no tool calls.
+    """
     answer = answer_of(run)
-    calls: list[ToolCall] = [call for (call,) in table.read(_CALLS, [run.id], TOOL_CALLS)]
+    calls: list[ToolCall] = []
+    if has_called:
+        calls = [call for (call,) in table.read(_CALLS, [run.id], TOOL_CALLS)]
     cut = _cut_short(calls, status)
     happened: list[events.Event] = [*ending.told]
     happened += [events.ToolCallCompleted(tool_call=call.as_object()) for call in cut]
@@ -155,7 +220,7 @@ def end(thread: Thread, run: Run, status: Run.Status, ending: Ending, *also: tab
         case _:
             happened.append(events.RunStopped(run=run.as_object()))
     last = log.record(thread.id, happened, run_id=run.id)
-    prune(run, last)
+    return prune(run, last)
 
 
 def _cut_short(calls: Iterable[ToolCall], status: Run.Status) -> list[ToolCall]:
@@ -187,10 +252,19 @@ def closed(run: Run, status: Run.Status, ending: Ending | None = None) -> table.
 
 
 _PRUNE = """
-DELETE FROM chat_event WHERE thread_id = %s AND seq > %s AND seq <= %s AND run_id = %s AND type = ANY(%s)
+WITH pruned AS (
+    DELETE FROM chat_event WHERE thread_id = %s AND seq > %s AND seq <= %s AND run_id = %s AND type = ANY(%s)
+)
+SELECT EXISTS (
+    SELECT 1 FROM chat_run
+    WHERE thread_id = %s AND id <> %s AND status IN ('queued', 'running', 'interrupted')
+)
 """
 
 
-def prune(run: Run, until: int) -> None:
-    """Let go of what says nothing more: the deltas of an answer that the log now has whole."""
-    db.execute(_PRUNE, [run.thread_id, run.first_seq, until, run.id, list(events.DISPOSABLE)])
+def prune(run: Run, until: int) -> bool:
+    """Let go of what says nothing more: the deltas of an answer that the log now has whole. Says whether another run of
+    the thread is unfinished."""
+    of_run = [run.thread_id, run.first_seq, until, run.id, list(events.DISPOSABLE)]
+    ((others,),) = table.read(_PRUNE, [*of_run, run.thread_id, run.id])
+    return bool(others)

@@ -2,7 +2,7 @@
 
 Owns where the database is and how to reach it. The embedded server (`server.py`, `keeper.py`) starts when something
 first connects, never because settings were imported, and ends when the last process that uses it has ended.
-This package is also the Django backend of the embedded server (`base.py`).
+This package is also the Django backend, of either (`base.py`).
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ RECONNECT_SECONDS = 2.0
 """How long a pool tries to reach a server that went away, before it waits for somebody to ask: its pauses grow."""
 
 # Of a process that is paused, or a machine that lost its power, within a transaction: its locks must not outlive it for
-# long, for whoever takes its work over needs them. And who waits for a lock is told so, not left waiting.
-_SESSION = "-c idle_in_transaction_session_timeout=4s -c lock_timeout=4s"
+# long, for whoever takes its work over needs them. And who waits for a lock is told so, not left waiting. Postgres
+# counts for each lock: who finds others waiting for a row waits for two, to be the next of them and for the row.
+_SESSION = "-c idle_in_transaction_session_timeout=4s -c lock_timeout=2s"
 
 
 def database(url: str | None, data_dir: Path) -> dict[str, Any]:
@@ -35,7 +36,7 @@ def database(url: str | None, data_dir: Path) -> dict[str, Any]:
             raise ImproperlyConfigured(
                 "DATABASE_URL must look like postgresql://user:password@host:5432/name."
             )
-        settings: dict[str, Any] = environ.Env.db_url_config(url)
+        settings: dict[str, Any] = {**environ.Env.db_url_config(url), "ENGINE": "project.postgres"}
     else:
         server = Server(data_dir)
         settings = {
@@ -47,8 +48,8 @@ def database(url: str | None, data_dir: Path) -> dict[str, Any]:
         }
     # Under ASGI a connection belongs to no thread for long: Django's own persistence would leak one per thread.
     settings["CONN_MAX_AGE"] = 0
-    # Asked of every connection that leaves the pool, so that a restarted server costs nobody an error.
-    settings["CONN_HEALTH_CHECKS"] = True
+    # The backend looks at every connection that leaves the pool by itself; this would ask the server.
+    settings["CONN_HEALTH_CHECKS"] = False
     options = settings.setdefault("OPTIONS", {})
     options.setdefault(
         "pool", {"min_size": 1, "max_size": 10, "timeout": 4, "reconnect_timeout": RECONNECT_SECONDS}

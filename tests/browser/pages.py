@@ -108,6 +108,10 @@ class Tab:
     async def writes(self, *, at_least: int = 1) -> None:
         """Wait until an answer is being written, and has so many characters."""
         await expect(self.answer).to_have_attribute("data-status", "streaming")
+        await self.has_written(at_least=at_least)
+
+    async def has_written(self, *, at_least: int) -> None:
+        """Wait until the answer has so many characters, whether more is to come or not."""
         await self.until(lambda: self._length(), lambda length: length >= at_least, "a part of the answer")
 
     async def _length(self) -> int:

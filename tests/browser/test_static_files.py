@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import httpx
 from playwright.async_api import expect
 
 from tests.browser.conftest import OpenDevice
-from tests.services.app import NEUTRAL, WebServer
+from tests.services.app import WebServer, manage
 from tests.services.databases import Database
-from tests.services.process import ROOT
 from tests.site import Site, new_person
 
 if TYPE_CHECKING:
@@ -28,16 +25,7 @@ async def test_the_page_works_with_collected_files(
 ) -> None:
     web = WebServer(tmp_path, database, {"DEMO_TOKENS_PER_SECOND": "200"})
     web.env["ORIGINS"] = web.url
-    collected = subprocess.run(
-        [sys.executable, "manage.py", "collectstatic", "--noinput", "-v", "0"],
-        cwd=ROOT,
-        env={"PATH": "/usr/bin:/bin", **NEUTRAL, **web.env},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert (collected.returncode, collected.stderr) == (0, "")
+    assert await manage("collectstatic", "--noinput", "-v", "0", **web.env) == (0, "")
     await web.start()
     try:
         await _works(Site(web, database), device)

@@ -16,6 +16,7 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from pydantic import Field
 
 from chat import objects
+from chat.agent import voice
 from chat.agent.context import BackgroundChoice, RunContext
 from chat.agent.painter.base import Picture, Step
 from chat.errors import RunLost
@@ -36,7 +37,7 @@ class ScriptedModel(BaseChatModel):
         return "scripted"
 
     def bind_tools(self, tools: Sequence[Any], **kwargs: Any) -> Any:
-        return self.model_copy(update={"tools": [tool.name for tool in tools]})
+        return self.model_copy(update={"tools": [tool["function"]["name"] for tool in tools]})
 
     def _generate(
         self,
@@ -181,7 +182,9 @@ class ScriptedPainter:
 
 
 def context(world: World, painter: Any = None, *, run_id: str = "run", attempt: int = 1) -> RunContext:
-    return RunContext("thread", run_id, attempt, world, painter or ScriptedPainter())
+    return RunContext(
+        "thread", run_id, attempt, world, painter or ScriptedPainter(), voice.Line(lambda _: False)
+    )
 
 
 def chunks(text: str, size: int = 8) -> Iterator[str]:

@@ -56,8 +56,11 @@ class Thread:
                 (self.id, run_id, attempt),
             )
 
-    def saver(self, run_id: str, attempt: int = 1) -> checkpoints.FencedSaver:
-        return checkpoints.FencedSaver(self.pool, checkpoints.Fence(FENCE, (self.id, run_id, attempt)))
+    def saver(
+        self, run_id: str, attempt: int = 1, newest: checkpoints.Newest | None = None
+    ) -> checkpoints.FencedSaver:
+        fence = checkpoints.Fence(FENCE, (self.id, run_id, attempt))
+        return checkpoints.FencedSaver(self.pool, fence, newest)
 
     async def begin(
         self,
@@ -71,13 +74,15 @@ class Thread:
     ) -> Attempt:
         """One attempt of a run, ready to be read."""
         await self.own(run_id, attempt)
-        saver = self.saver(run_id, attempt)
+        ((newest_id,),) = [row.values() for row in await self.query(checkpoints.NEWEST, self.id)]
+        saver = self.saver(run_id, attempt, checkpoints.Newest(self.id, newest_id))
         mine = graph.remembering(self.agent, saver)
         position = await resume.locate(
             mine,
             saver,
             thread_id=self.id,
             run_id=run_id,
+            newest_id=newest_id,
             path=self.path if path is None else path,
             begun=attempt > 1,
         )
@@ -94,7 +99,7 @@ class Thread:
             position.config,
             run_context or context(self.world, run_id=run_id, attempt=attempt),
         )
-        return Attempt(run_id, human, position, translation, parts)
+        return Attempt(run_id, human, saver, position, translation, parts)
 
     async def say(self, text: str, run_id: str | None = None, **how: Any) -> Attempt:
         """A whole turn, which the path then has."""
@@ -125,6 +130,7 @@ class Thread:
 class Attempt:
     run_id: str
     human: HumanMessage
+    saver: checkpoints.FencedSaver
     position: resume.Position
     translation: Translation
     parts: Any
@@ -132,12 +138,17 @@ class Attempt:
 
     async def read(self, until: type[Any] | None = None) -> list[events.Event]:
         """The events up to the end, or up to the first of a type: there the run is broken off."""
+        reached: Mapping[str, Any] | None = None
         async with aclosing(self.parts) as parts:
             async for part in parts:
                 fresh = self.translation.translate(part)
                 self.seen += fresh
+                if part["type"] == "checkpoints":
+                    reached = part["data"]
                 if until and any(isinstance(event, until) for event in fresh):
-                    break
+                    return self.seen
+        if reached is not None:
+            self.saver.remember(reached)
         return self.seen
 
     def turn(self, *, complete: bool) -> resume.Turn:

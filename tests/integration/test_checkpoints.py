@@ -238,3 +238,12 @@ async def test_two_hundred_turns_cost_a_few_kilobytes_each_and_the_last_as_littl
     assert last == pytest.approx(first, rel=0.2)
     assert sum(isinstance(m, HumanMessage) for m in messages) == 200
     assert sum(isinstance(m, AIMessage | ToolMessage) for m in messages) == (200 if kind == "text" else 600)
+
+
+async def test_what_is_larger_than_the_socket_takes_at_once_is_written_too(thread: Thread) -> None:
+    await thread.own("mine")
+    saver = thread.saver("mine")
+    written = await put(thread, saver)
+    large = [("messages", "x" * 20_000_000)]
+    await asyncio.wait_for(saver.aput_writes(written, large, "task"), DEADLINE_SECONDS)
+    assert await rows(thread) == 2

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -23,9 +22,8 @@ from chat.errors import NotSignedIn
 from tests.client import Closed, Person, Tab, open_tab
 from tests.conftest import StartServer
 from tests.services import databases
-from tests.services.app import WebServer
+from tests.services.app import WebServer, manage
 from tests.services.databases import Database
-from tests.services.process import ROOT
 from tests.services.redis import RedisServer
 from tests.site import cookies_of, csrf_of, new_person, signed_in
 
@@ -48,11 +46,8 @@ class Pair:
 
     async def shell(self, code: str) -> None:
         """Run code in `manage.py shell`, a process that keeps no connections itself."""
-        env = {**self.one.env, "PATH": "/usr/bin:/bin"}
-        shell = await asyncio.create_subprocess_exec(
-            sys.executable, "manage.py", "shell", "-v", "0", "-c", code, cwd=ROOT, env=env
-        )
-        assert await asyncio.wait_for(shell.wait(), 60) == 0
+        shell = await manage("shell", "-v", "0", "-c", code, **self.one.env)
+        assert shell.code == 0, shell.output
 
 
 @pytest_asyncio.fixture(scope="module")

@@ -1,14 +1,18 @@
-"""What is refused before the API's own code is reached, and a 503 that is no error."""
+"""What is refused before the API's own code is reached, an error of ours, and a 503 that is no error."""
 
 from __future__ import annotations
+
+import asyncio
+import uuid
 
 import httpx
 import pytest
 
 from tests.client import Person
 from tests.conftest import StartServer
+from tests.services.app import Kind
 from tests.services.databases import Database
-from tests.site import Site
+from tests.site import Site, new_person
 
 
 @pytest.mark.parametrize(
@@ -60,3 +64,24 @@ async def test_a_process_that_is_not_ready_says_so_and_logs_no_error(
         assert (await client.get("/nothing")).status_code == 404
     assert "Not Found: /nothing" in web.log()  # what Django says of other requests is there
     assert "readyz" not in "".join(line for line in web.log().splitlines() if "django" in line)
+
+
+@pytest.mark.parametrize("kind", ["daphne", "uvicorn"])
+async def test_an_error_of_ours_is_told_in_the_api_s_words_and_logged_with_what_it_was(
+    server: StartServer, database: Database, kind: Kind
+) -> None:
+    web = await server(kind)
+    ada = await asyncio.to_thread(new_person, database, web.url)
+    database.query("ALTER TABLE chat_image RENAME TO chat_lost")
+    answer = await ada.http.get("/images")
+    assert answer.status_code == 500
+    assert answer.json() == {"code": "internal_error", "message": "Something went wrong here. Try again."}
+    assert "Internal Server Error: /api/v1/images" in web.log()
+    assert 'relation "chat_image" does not exist' in web.log()
+    bearer = {"Authorization": f"Bearer {ada.token}"}
+    async with httpx.AsyncClient(base_url=web.url, trust_env=False, headers=bearer) as client:
+        page = await client.get(f"/images/{uuid.uuid4()}/file")
+    assert page.status_code == 500
+    assert page.headers["Content-Type"].startswith("text/html")
+    assert "chat_image" not in page.text
+    await ada.close()

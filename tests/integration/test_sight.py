@@ -123,6 +123,7 @@ def _claim_of(user: User) -> runs.Claim:
         earlier=[],
         fence=Fence(run_id, 1),
         started_at=user.date_joined,
+        newest_checkpoint_id=None,
         again=False,
     )
 

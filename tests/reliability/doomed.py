@@ -158,8 +158,9 @@ def boundaries() -> dict[str, Callable[[Hit], None]]:
     """Every named place, with what makes it call."""
     from psycopg import AsyncPipeline
 
-    from chat import effects, log, models, naming, runs
+    from chat import effects, models, naming, runs
     from chat.agent.checkpoints import FencedSaver
+    from chat.prepared import Prepared
     from chat.runs import rows
 
     def at(holder: Any, name: str, after: bool = False, when: When = always) -> Callable[[Hit], None]:
@@ -173,8 +174,8 @@ def boundaries() -> dict[str, Callable[[Hit], None]]:
         "claim-before": at(runs, "claim"),
         "claim-after": at(runs, "claim", after=True),
         "token": _on_deltas_committed,
-        "append-before": at(log._Writer, "_execute"),
-        "append-after": at(log._Writer, "_execute", after=True),
+        "append-before": at(Prepared, "execute"),
+        "append-after": at(Prepared, "execute", after=True),
         "checkpoint-before": at(FencedSaver, "aput"),
         "checkpoint-within": _within_checkpoint,
         # The transaction is open on the server, the fence's lock held, everything written but not committed.

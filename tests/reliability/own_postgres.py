@@ -9,6 +9,7 @@ from pathlib import Path
 import psycopg
 
 from project.postgres.programs import binary, environment, run_unprivileged, unprivileged
+from tests.services.app import manage
 from tests.services.databases import Database
 from tests.services.process import Process
 
@@ -63,14 +64,8 @@ class OwnPostgres(Process):
         async with await psycopg.AsyncConnection.connect(self.url("postgres"), autocommit=True) as connection:
             await connection.execute(f'CREATE DATABASE "{name}"')
         found = OwnDatabase(name, self)
-        migrate = Process(
-            [sys.executable, "manage.py", "migrate", "--verbosity=0"],
-            self.directory / "migrate.log",
-            {"DATABASE_URL": found.url},
-        )
-        migrate.spawn()
-        code = await asyncio.to_thread(migrate._running().wait, 60)
-        assert code == 0, migrate.log()
+        migrated = await manage("migrate", "--verbosity=0", DATABASE_URL=found.url)
+        assert migrated.code == 0, migrated.output
         return found
 
     async def _answers(self) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import httpx
 
@@ -97,6 +98,21 @@ class Worker(Python):
             directory / f"worker-{id(self)}.log",
             _environment(directory, database, {"CHAT_WORKER": "external", **env}),
         )
+
+
+class Managed(NamedTuple):
+    """How a management command ended, and all that it said."""
+
+    code: int
+    output: str
+
+
+async def manage(*arguments: str, **env: str) -> Managed:
+    """Run `manage.py ARGUMENTS` to its end; settings by their environment variables."""
+    with TemporaryDirectory() as directory:
+        process = Python(["manage.py", *arguments], Path(directory, "log"), {**NEUTRAL, **env})
+        process.spawn()
+        return Managed(await process.ended(), process.log())
 
 
 def _environment(directory: Path, database: Database, env: Mapping[str, str]) -> dict[str, str]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 READY_SECONDS = 30.0
 STOP_SECONDS = 25.0
+END_SECONDS = 60.0
 PR_SET_PDEATHSIG = 1
 
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
@@ -99,6 +100,14 @@ class Process:
             raise AssertionError(
                 f"still running {seconds:g} s after SIGTERM: {self.command}\n{self.log()}"
             ) from None
+
+    async def ended(self, seconds: float = END_SECONDS) -> int:
+        """Wait until it has ended by itself, and give its exit code. Fails when it is still there after `seconds`."""
+        try:
+            return await asyncio.to_thread(self._running().wait, seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"still running after {seconds:g} s: {self.command}\n{self.log()}") from None
 
     async def stopped(self, seconds: float = STOP_SECONDS) -> int:
         """SIGTERM like `terminate`, while this process's event loop goes on."""

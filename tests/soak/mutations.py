@@ -87,7 +87,7 @@ MUTATIONS = (
     Mutation(
         "who waits for a lock is told so",
         "project/postgres/__init__.py",
-        " -c lock_timeout=4s",
+        " -c lock_timeout=2s",
         "",
         f"{R}/test_held_rows.py",
     ),
@@ -216,6 +216,34 @@ MUTATIONS = (
         "if _lost_in_a_row(run) >= LOST_MAX:",
         "if False:",
         f"{R}/test_clocks.py {R}/test_giving_up.py",
+    ),
+    Mutation(
+        "a body that is too large is kept nowhere",
+        "project/daphne.py",
+        "http_protocol.WebRequest = _Request",
+        "pass",
+        "tests/integration/test_bodies.py -k daphne",
+    ),
+    Mutation(
+        "a body that is too large is refused",
+        "project/bodies.py",
+        "if received > settings.BODY_BYTES_MAX:",
+        "if False:",
+        "tests/integration/test_bodies.py -k uvicorn",
+    ),
+    Mutation(
+        "an answer that does not end is cut short",
+        "chat/agent/openai_stream.py",
+        "if self._room < 0 and self._finish_reason is None:",
+        "if False:",
+        "tests/integration/test_cut_short.py -k uvicorn",
+    ),
+    Mutation(
+        "a checkpoint is sent whole before its sync",
+        "chat/agent/checkpoints.py",
+        "await connection.wait(generators.send(connection.pgconn))",
+        "pass",
+        "tests/integration/test_checkpoints.py -k larger",
     ),
 )
 

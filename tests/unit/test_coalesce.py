@@ -11,7 +11,7 @@ from langchain_core.messages import AIMessageChunk
 from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGenerationChunk
 
-from chat.agent import coalesce as module
+from chat.agent import ticks
 from chat.agent.coalesce import Batch, ToolCallPiece, coalesce, gather
 
 WINDOW = 0.2
@@ -21,7 +21,7 @@ WINDOW = 0.2
 @pytest.fixture(autouse=True)
 def busy(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process with work for the whole window: alone, a stream has hardly one."""
-    monkeypatch.setattr(module, "WINDOW_SECONDS_A_STREAM", 10.0)
+    monkeypatch.setattr(ticks, "WINDOW_SECONDS_A_STREAM", 10.0)
 
 
 def shown(chunk: ChatGenerationChunk) -> Any:

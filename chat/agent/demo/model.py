@@ -22,8 +22,9 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from chat.agent import voice
-from chat.agent.coalesce import WINDOW_SECONDS, Batch, ToolCallPiece, gather
+from chat.agent.coalesce import Batch, ToolCallPiece, gather
 from chat.agent.demo import replies
+from chat.agent.ticks import WINDOW_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
