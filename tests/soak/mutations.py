@@ -218,6 +218,22 @@ MUTATIONS = (
         f"{R}/test_clocks.py {R}/test_giving_up.py",
     ),
     Mutation(
+        "an append is answered when it is committed",
+        "chat/prepared.py",
+        "                self._results.append(result)\n",
+        "                self._results.append(result)\n"
+        "                if self._answered is not None and not self._answered.done():\n"
+        "                    self._answered.set_result(None)\n",
+        "tests/integration/test_prepared.py",
+    ),
+    Mutation(
+        "an end that is not the newest is read anew",
+        "chat/agent/ends.py",
+        'if end is None or end.stored.checkpoint["id"] != checkpoint_id:',
+        "if end is None:",
+        "tests/integration/test_ends.py",
+    ),
+    Mutation(
         "a body that is too large is kept nowhere",
         "project/daphne.py",
         "http_protocol.WebRequest = _Request",
