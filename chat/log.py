@@ -71,6 +71,9 @@ _APPEND_TO_THE_FREE = (
     .replace("%s", "$2", 1)
 )
 
+_WAIT_LONGER = "SET LOCAL lock_timeout = '5s'"
+"""Longer than Postgres lets a frozen holder keep the row (project/postgres): no run is lost by waiting for that."""
+
 
 @dataclass(slots=True)
 class _Part:
@@ -208,7 +211,8 @@ class _Writer:
     async def _write_alone(self, part: _Part) -> None:
         try:
             pool = await db.pool()
-            async with self._alone, pool.connection() as conn:
+            async with self._alone, pool.connection() as conn, conn.transaction():
+                await conn.execute(_WAIT_LONGER)
                 cursor = await conn.execute(_APPEND, _arguments([part]))
                 bases: dict[UUID, int | None] = dict(await cursor.fetchall())
         except Exception as error:  # noqa: BLE001  it goes to who waits for the append

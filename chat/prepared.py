@@ -49,10 +49,7 @@ class Prepared:
                 await self._open()
             self._libpq.send_query_prepared(_NAME, [text.encode() for text in parameters])
             result = await self._answer()
-        except psycopg.OperationalError:
-            await self.close()
-            raise
-        except psycopg.Error:
+        except (psycopg.DataError, psycopg.IntegrityError):
             raise  # of this execution: the connection is as good as before
         except BaseException:
             await self.close()
@@ -73,10 +70,10 @@ class Prepared:
     async def _open(self) -> None:
         self._pool = await db.pool()
         self._connection = await self._pool.getconn()
-        self._libpq = self._connection.pgconn
-        self._socket = self._libpq.socket
-        self._loop.add_reader(self._socket, self._look)
         try:
+            self._libpq = self._connection.pgconn
+            self._socket = self._libpq.socket
+            self._loop.add_reader(self._socket, self._look)
             self._libpq.send_prepare(_NAME, self._statement)
             await self._answer()
         except BaseException:
@@ -129,5 +126,7 @@ class Prepared:
             self._answered.set_exception(error)
 
     def _hang_up(self) -> None:
-        self._loop.remove_reader(self._socket)
-        self._loop.remove_writer(self._socket)
+        socket, self._socket = self._socket, -1
+        if socket >= 0:
+            self._loop.remove_reader(socket)
+            self._loop.remove_writer(socket)

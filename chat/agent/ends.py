@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from langchain_core.messages import AnyMessage
+from langchain_core.messages import AIMessage, AnyMessage
 from langgraph.checkpoint.base import Checkpoint, CheckpointTuple
 
 from chat.agent import history
@@ -20,8 +20,8 @@ from chat.agent import history
 MESSAGES = "messages"
 """The channel of the graph's state that holds them."""
 
-CHARACTERS_MAX = 50_000_000
-"""The most that the ends of one process have in them; who was not heard of for longest goes first."""
+CHARACTERS_MAX = 25_000_000
+"""The most that the ends of one process have in them, a byte to four each; who was not heard of for longest goes."""
 
 _MESSAGE_CHARACTERS = 2_000
 """What an object of LangChain's takes beside its text."""
@@ -32,6 +32,16 @@ class _End:
     stored: CheckpointTuple
     messages: Sequence[AnyMessage]
     characters: int
+
+
+def _characters(message: AnyMessage) -> int:
+    calls = message.tool_calls if isinstance(message, AIMessage) else ()
+    said = (
+        len(history.text(message))
+        + len(history.reasoning(message))
+        + sum(len(str(call["args"])) for call in calls)
+    )
+    return said + _MESSAGE_CHARACTERS
 
 
 class Ends:
@@ -45,7 +55,7 @@ class Ends:
     def remember(self, stored: CheckpointTuple, messages: Sequence[AnyMessage]) -> None:
         """Keep what is stored as the end of its thread. Nobody may change either from here on."""
         thread_id = stored.config["configurable"]["thread_id"]
-        characters = sum(len(history.text(message)) + _MESSAGE_CHARACTERS for message in messages)
+        characters = self._characters_of(messages, self._ends.get(thread_id))
         self._forget(thread_id)
         self._ends[thread_id] = _End(stored, messages, characters)
         self._characters += characters
@@ -72,6 +82,13 @@ class Ends:
             updated_channels=stored["updated_channels"],
         )
         return end.stored._replace(checkpoint=checkpoint, metadata=end.stored.metadata.copy())
+
+    def _characters_of(self, messages: Sequence[AnyMessage], before: _End | None) -> int:
+        """How much they are. Of a thread that has only grown the new ones are looked at: some have thousands."""
+        known = len(before.messages) if before is not None else 0
+        if before is None or not 0 < known <= len(messages) or messages[known - 1] is not before.messages[-1]:
+            return sum(map(_characters, messages))
+        return before.characters + sum(map(_characters, messages[known:]))
 
     def _forget(self, thread_id: str) -> None:
         end = self._ends.pop(thread_id, None)

@@ -54,8 +54,8 @@ DRAIN_SECONDS = 0.1
 """How long to wait for the connection's last bytes after [DONE], so that it can be used again."""
 
 ANSWER_BYTES_MAX = 512 * 1024
-"""So much a model may say at a time, its thought included, before it is cut short: some never end. A message is told
-whole in one frame, and a socket is written no more than a mebibyte ahead."""
+"""So much a model may say at a time, its thought and its calls included, as it stands in a frame, before it is cut
+short: some never end. A message is told whole in one frame, and a socket is written no more than a mebibyte ahead."""
 
 
 class StreamCutOff(OpenAIConnectionError):
@@ -275,12 +275,15 @@ class _Reader:
             self._add({"choices": [], **self._usage})
 
     def _text(self, text: str) -> None:
-        self._room -= len(text) if text.isascii() else len(text.encode())
+        self._count(text)
         self._batch.text(text)
 
     def _reasoning(self, text: str) -> None:
-        self._room -= len(text) if text.isascii() else len(text.encode())
+        self._count(text)
         self._batch.reasoning(text)
+
+    def _count(self, text: str) -> None:
+        self._room -= len(orjson.dumps(text)) - 2  # the quotes
 
     def _say(self, delta: dict[str, Any]) -> None:
         reasoning = delta.get("reasoning_content") or delta.get("reasoning")
@@ -292,6 +295,7 @@ class _Reader:
             elif isinstance(content, list):
                 self._say_blocks(content)
         if refusal := delta.get("refusal"):
+            self._count(refusal)
             message = AIMessageChunk(content=refusal, additional_kwargs={"refusal": refusal})
             self._batch.chunk(ChatGenerationChunk(message=message))
         for call in delta.get("tool_calls") or ():
@@ -317,6 +321,8 @@ class _Reader:
         function = call.get("function") or {}
         call_id, name = call.get("id") or None, function.get("name") or None
         args = function.get("arguments")
+        if args:
+            self._count(args)
         given = call.get("index")
         index = self._indexes.get(given)
         if index is None or (call_id and name and self._calls[index].id not in (None, call_id)):

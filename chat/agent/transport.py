@@ -46,9 +46,13 @@ def parts(response: httpx2.Response) -> AsyncGenerator[bytes]:
 
 
 def listen(response: httpx2.Response) -> Callable[[bool], None] | None:
-    """What turns on and off whether the body is read; None where the client's own transport carries it."""
+    """What turns on and off whether the body is read; None where it has to be read as it comes.
+
+    So it is where the client's own transport carries it, and under TLS: there only the decrypting would pause, and
+    uvloop throws away what it has not decrypted when the server closes the connection.
+    """
     own: _Stream | None = response.extensions.get(OWN)
-    return None if own is None else own.listen
+    return None if own is None or response.url.scheme == "https" else own.listen
 
 
 async def close() -> None:

@@ -67,7 +67,7 @@ async def generate_image(
             repeated = await effects.begin(tool_call_id, "generate_image")
         if repeated:
             _say(runtime, progress=None, text=REPEATED)
-        picture = await _paint(prompt, SIZES[size], runtime)
+        picture = await _paint(prompt, SIZES[size], runtime, said=REPEATED if repeated else None)
         image = await effects.save_image(tool_call_id, prompt, picture, as_background)
     runtime.stream_writer(
         {
@@ -100,7 +100,10 @@ def _say(
     )
 
 
-async def _paint(prompt: str, size: tuple[int, int], runtime: ToolRuntime[RunContext, Any]) -> Picture:
+async def _paint(
+    prompt: str, size: tuple[int, int], runtime: ToolRuntime[RunContext, Any], said: str | None
+) -> Picture:
+    """What the painter says of its steps is told, or this in its place."""
     tool_call_id = cast(str, runtime.tool_call_id)
     # The seed follows from the call, so that a painting that is begun again becomes the same picture.
     seed = int.from_bytes(hashlib.sha256(tool_call_id.encode()).digest()[:4], "big")
@@ -113,7 +116,7 @@ async def _paint(prompt: str, size: tuple[int, int], runtime: ToolRuntime[RunCon
                 preview_url = await runtime.context.effects.save_preview(
                     tool_call_id, step.preview, "image/jpeg"
                 )
-            _say(runtime, progress=step.progress, text=step.text, preview_url=preview_url)
+            _say(runtime, progress=step.progress, text=said or step.text, preview_url=preview_url)
     raise PaintError("bad_answer", "The painter ended without a picture. Try again.", retryable=True)
 
 
