@@ -27,7 +27,7 @@ test: lint  ## Check and test everything
 soak: .venv/.dev node_modules/.dev  ## Hurt it for longer, and print the figures (SOAK_SECONDS=600)
 	SOAK_SECONDS=$(or $(SOAK_SECONDS),600) $(PYTHON) -m pytest tests/reliability -s -q
 
-mutations: .venv/.dev  ## Take every control out of a copy, one by one, and see its test fail
+mutations: .venv/.dev node_modules/.dev  ## Take controls out of a copy, one by one, and see their tests fail
 	$(PYTHON) -m tests.soak.mutations
 
 lint: .venv/.dev node_modules/.dev  ## Check the code without running it

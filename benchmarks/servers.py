@@ -29,7 +29,7 @@ BASELINE_PYTHON = ROOT / "var" / "bench-venv" / "bin" / "python"
 
 UVICORN = [
     "-m", "uvicorn", "--host", "127.0.0.1", "--loop", "uvloop", "--http", "httptools", "--ws", "websockets-sansio",
-    "--ws-per-message-deflate", "false", "--log-level", "warning", "--no-access-log",
+    "--ws-per-message-deflate", "false", "--no-proxy-headers", "--log-level", "warning", "--no-access-log",
 ]  # fmt: skip
 DAPHNE = ["-m", "daphne", "-b", "127.0.0.1", "--verbosity", "0"]
 

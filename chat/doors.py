@@ -29,6 +29,8 @@ from chat.models import Token
 logger = logging.getLogger(__name__)
 
 CHECKED_AT_ONCE = 50
+AGAIN_SECONDS = 1.0
+"""After so long what could not be asked of the database is asked again."""
 
 
 class _Door:
@@ -135,14 +137,21 @@ class Watch:
             await self._check(set(self._of))
 
     async def _check(self, doubtful: set[Credential]) -> None:
-        """Ask again for each whether it still lets anybody in, and shut the doors of those that do not."""
+        """Ask again for each whether it still lets anybody in, and shut the doors of those that do not.
+
+        A database that does not answer only makes it later: what a message told of is told once.
+        """
         waiting = list(doubtful)
         try:
             while waiting:
-                some, waiting = waiting[:CHECKED_AT_ONCE], waiting[CHECKED_AT_ONCE:]
-                self._shut(await in_thread(_ended, some))
-        except db.DOWN as error:
-            logger.debug("who is still signed in could not be asked: %s", error)
+                try:
+                    self._shut(await in_thread(_ended, waiting[:CHECKED_AT_ONCE]))
+                except db.DOWN as error:
+                    logger.debug("who is still signed in could not be asked: %s", error)
+                    await asyncio.sleep(AGAIN_SECONDS)  # a pace for asking again
+                    waiting = [shown for shown in waiting if shown in self._of]
+                else:
+                    del waiting[:CHECKED_AT_ONCE]
         except Exception:
             logger.exception("the look at who is still signed in failed")
 

@@ -89,8 +89,20 @@ async def execute(run_id: UUID, worker: str, stopping: asyncio.Event) -> None:
         await _Attempt(claim, stopping).drive()
     except RunLost:
         logger.info("run %s went on elsewhere", run_id)
+    except (HandedBack, asyncio.CancelledError):
+        if stopping.is_set():
+            await _note_handed_over(claim)
+        raise
     except db.DOWN as error:
         raise Unavailable("The database does not answer.") from error
+
+
+async def _note_handed_over(claim: runs.Claim) -> None:
+    """Best effort: where it cannot be written, who goes on takes the attempt for lost."""
+    try:
+        await in_thread(runs.hand_over, claim)
+    except (RunLost, *db.DOWN) as error:
+        logger.info("run %s is handed over without a note: %s", claim.run_id, error)
 
 
 class _Attempt:

@@ -6,7 +6,7 @@ from typing import Any
 
 from django import forms
 from django.contrib.auth import authenticate
-from django.contrib.auth.forms import UserCreationForm
+from django.contrib.auth.forms import PasswordChangeForm, UserCreationForm
 from django.contrib.auth.models import User
 from django.http import HttpRequest
 
@@ -25,10 +25,31 @@ class SignUpForm(UserCreationForm):  # type: ignore[type-arg]  # no generic at r
         self.fields["password2"].help_text = ""
 
 
-class DeleteAccountForm(forms.Form):
-    """The password once more, so that an open page alone deletes nothing; guesses count as those at the door do."""
+def _is_own_password(request: HttpRequest, password: str) -> bool:
+    """Whether it is the password of who is asking; guesses count as those at the door do, and lock the same."""
+    return authenticate(request, username=request.user.get_username(), password=password) is not None
 
-    password = forms.CharField(widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}))
+
+class ChangePasswordForm(PasswordChangeForm):
+    """The old password and a new one, given twice."""
+
+    def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._request = request
+
+    def clean_old_password(self) -> str:
+        password: str = self.cleaned_data["old_password"]
+        if not _is_own_password(self._request, password):
+            raise forms.ValidationError(self.error_messages["password_incorrect"], code="password_incorrect")
+        return password
+
+
+class DeleteAccountForm(forms.Form):
+    """The password once more, so that an open page alone deletes nothing."""
+
+    password = forms.CharField(
+        strip=False, widget=forms.PasswordInput(attrs={"autocomplete": "current-password"})
+    )
 
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -36,8 +57,7 @@ class DeleteAccountForm(forms.Form):
 
     def clean_password(self) -> Any:
         password = self.cleaned_data["password"]
-        name = self._request.user.get_username()
-        if authenticate(self._request, username=name, password=password) is None:
+        if not _is_own_password(self._request, password):
             raise forms.ValidationError("This is not your password.")
         return password
 

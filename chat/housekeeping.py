@@ -9,6 +9,7 @@ it, so an old checkpoint is needed by every later one; they grow by a few kiloby
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -122,7 +123,8 @@ def spent_previews() -> bool:
             continue
         names = _files_in(f"previews/{folder}")
         if _delete_files(names) == len(names):
-            default_storage.delete(f"previews/{folder}")
+            with suppress(OSError):  # a run that has begun since has put something into it
+                default_storage.delete(f"previews/{folder}")
     return False
 
 
@@ -153,13 +155,18 @@ def _delete_some(rows: QuerySet[Any]) -> bool:
 
 
 def _folders_in(folder: str) -> list[str]:
-    return default_storage.listdir(folder)[0] if default_storage.exists(folder) else []
+    return _listed(folder)[0]
 
 
 def _files_in(folder: str) -> list[str]:
-    if not default_storage.exists(folder):
-        return []
-    return [f"{folder}/{name}" for name in default_storage.listdir(folder)[1]]
+    return [f"{folder}/{name}" for name in _listed(folder)[1]]
+
+
+def _listed(folder: str) -> tuple[list[str], list[str]]:
+    try:
+        return default_storage.listdir(folder)
+    except FileNotFoundError:
+        return [], []
 
 
 def _in_parts(names: list[str]) -> Iterable[list[str]]:
@@ -167,12 +174,17 @@ def _in_parts(names: list[str]) -> Iterable[list[str]]:
 
 
 def _delete_files(names: Iterable[str]) -> int:
-    deleted = 0
+    """Delete those of the files that are old enough; how many are gone, by whomever."""
+    gone = 0
     for name in names:
-        if default_storage.get_modified_time(name) < _ago(hours=FILE_HOURS):
-            default_storage.delete(name)
-            deleted += 1
-    return deleted
+        try:
+            if default_storage.get_modified_time(name) >= _ago(hours=FILE_HOURS):
+                continue
+        except FileNotFoundError:  # somebody deleted it since it was listed
+            pass
+        default_storage.delete(name)
+        gone += 1
+    return gone
 
 
 def _stem(name: str) -> str:

@@ -8,6 +8,7 @@ where the database does not answer.
 from __future__ import annotations
 
 import asyncio
+import logging
 from uuid import UUID
 
 from procrastinate import App, BaseRetryStrategy, JobContext, RetryDecision
@@ -17,6 +18,8 @@ from procrastinate.jobs import Job
 from chat import configured, execution, housekeeping, naming, runs
 from chat.db import in_thread
 from chat.errors import HandedBack, Unavailable
+
+logger = logging.getLogger(__name__)
 
 KEEP_HOUSE = "chat.keep_house"
 STEPS_AN_HOUR = 100
@@ -59,8 +62,11 @@ async def _title(thread_id: str) -> None:
 
 
 async def _keep_house(timestamp: int) -> None:
-    """Every hour, for a while each: what is left over is the next hour's."""
+    """Every hour, for a while each: what is left over is the next hour's, and what fails keeps nothing else waiting."""
     for step in housekeeping.STEPS:
-        for _ in range(STEPS_AN_HOUR):
-            if not await in_thread(step):
-                break
+        try:
+            for _ in range(STEPS_AN_HOUR):
+                if not await in_thread(step):
+                    break
+        except Exception:
+            logger.exception("keeping house: %s failed, and is tried again in an hour", step.__name__)

@@ -152,6 +152,12 @@ class Run(models.Model):
         FAILED = "failed"
         STOPPED = "stopped"
 
+    class BrokenOff(models.TextChoices):
+        """What an attempt comes to that ends without its run, so that another goes on."""
+
+        LOST = "lost"
+        HANDED_OVER = "handed_over"
+
     UNFINISHED = (Status.QUEUED, Status.RUNNING, Status.INTERRUPTED)
     ACTIVE = (Status.RUNNING, Status.INTERRUPTED)
 
@@ -201,6 +207,13 @@ class Run(models.Model):
             return None
         return max(0, (self.ended_at - self.started_at) // timedelta(milliseconds=1))
 
+    @property
+    def recovered(self) -> bool:
+        """Whether it is at work again where an attempt before broke off; not where a person had it tried again."""
+        if self.status != Run.Status.RUNNING or len(self.attempts) < 2:
+            return False
+        return self.attempts[-2].get("outcome") in Run.BrokenOff.values
+
     def as_object(self) -> shapes.Run:
         return shapes.Run.model_validate(
             {
@@ -209,6 +222,7 @@ class Run(models.Model):
                 "message_id": str(self.answer_id) if self.answer_id else None,
                 "status": self.status,
                 "attempt": self.attempt,
+                "recovered": self.recovered,
                 "current_step": self.current_step,
                 "interrupts": self.interrupts,
                 "error": self.error,

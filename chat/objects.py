@@ -135,6 +135,7 @@ class Run(Object):
     message_id: str | None
     status: RunStatus
     attempt: int
+    recovered: bool
     current_step: str | None
     interrupts: list[Interrupt]
     error: RunError | None

@@ -12,12 +12,15 @@ from chat import db, doors, feed, groups, log, sockets, worker
 
 logger = logging.getLogger(__name__)
 
+STOP_SECONDS = 10.0
+"""How long a process takes to stop, whatever hangs: what it leaves behind others take over, as from one that died."""
+
 
 class _Process:
     def __init__(self) -> None:
         self.started = False
-        self.stopped = False
         self.heartbeat: asyncio.Task[None] | None = None
+        self.stopping: asyncio.Task[None] | None = None
 
 
 _process = db.PerLoop(_Process)
@@ -43,20 +46,36 @@ async def start() -> None:
 
 def is_stopping() -> bool:
     """Whether the process is on its way out: who comes now is told to come back."""
-    return _process.get().stopped
+    return _process.get().stopping is not None
 
 
 async def stop() -> None:
-    """Stop in order: sockets are told to come back, runs are handed over, connections closed."""
+    """Stop in order, within STOP_SECONDS: sockets are told to come back, runs are handed over, connections closed.
+
+    Whoever calls it again waits for the same.
+    """
     process = _process.get()
-    if process.stopped:
+    if process.stopping is None:
+        process.stopping = asyncio.get_running_loop().create_task(_stop_in_time(process))
+    await asyncio.shield(process.stopping)
+
+
+async def _stop_in_time(process: _Process) -> None:
+    # Not cancelled at its time: what hangs may not let itself be cancelled either.
+    stopping = asyncio.get_running_loop().create_task(_stop_in_order(process))
+    await asyncio.wait({stopping}, timeout=STOP_SECONDS)
+    if not stopping.done():
+        logger.warning("not all of the process could be stopped in order within %g s", STOP_SECONDS)
         return
-    process.stopped = True
+    await stopping
+
+
+async def _stop_in_order(process: _Process) -> None:
     await sockets.close_all()
     if process.heartbeat is not None:
         process.heartbeat.cancel()
     if settings.CHAT_WORKER == "inline":
-        await asyncio.shield(worker.current().stop())
+        await worker.current().stop()
     await log.close()
     await feed.close()
     await doors.close()

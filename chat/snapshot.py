@@ -16,6 +16,7 @@ from django.urls import reverse
 
 from chat import db, events, frames, history
 from chat.errors import NotFound
+from chat.models import Run
 from chat.replay import Frame
 
 SNAPSHOT_BYTES = 640 * 1024
@@ -97,9 +98,12 @@ CASE WHEN run.status <> 'running' THEN run.current_step ELSE (
     ORDER BY event.seq DESC LIMIT 1
 ) END
 """
+_BROKEN_OFF = ", ".join(f"'{outcome}'" for outcome in Run.BrokenOff.values)
 _RUN = f"""
-run.id, run.thread_id, run.answer_id AS message_id, run.status, run.attempt, {_STEP} AS current_step,
-run.interrupts, run.error, run.usage, {_time("run.created_at")}, {_time("run.started_at")}, {_time("run.ended_at")}
+run.id, run.thread_id, run.answer_id AS message_id, run.status, run.attempt,
+run.status = 'running' AND coalesce(run.attempts -> -2 ->> 'outcome' IN ({_BROKEN_OFF}), false) AS recovered,
+{_STEP} AS current_step, run.interrupts, run.error, run.usage,
+{_time("run.created_at")}, {_time("run.started_at")}, {_time("run.ended_at")}
 """
 _SNAPSHOT = f"""
 WITH RECURSIVE thread AS MATERIALIZED (

@@ -18,11 +18,7 @@ urlpatterns = [
     path("account/tokens/", views.make_token, name="tokens"),
     path("account/tokens/<uuid:token_id>/revoke/", views.revoke_token, name="token_revoke"),
     path("account/delete/", views.delete_account, name="account_delete"),
-    path(
-        "account/password/",
-        auth_views.PasswordChangeView.as_view(success_url="/account/"),
-        name="password_change",
-    ),
+    path("account/password/", views.ChangePassword.as_view(), name="password_change"),
     path("login/", views.SignIn.as_view(), name="login"),
     path("logout/", auth_views.LogoutView.as_view(), name="logout"),
     path("signup/", views.sign_up, name="signup"),

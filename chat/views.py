@@ -10,7 +10,7 @@ from django.conf import settings
 from django.contrib.auth import login, logout
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import User
-from django.contrib.auth.views import LoginView
+from django.contrib.auth.views import LoginView, PasswordChangeView
 from django.core.files.storage import default_storage
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import redirect, render
@@ -21,7 +21,7 @@ from django.views.defaults import page_not_found, server_error
 
 from chat import access, accounts, commands, configured, history, images
 from chat.errors import ChatError, InternalError, NotFound
-from chat.forms import DeleteAccountForm, SignUpForm, TokenForm
+from chat.forms import ChangePasswordForm, DeleteAccountForm, SignUpForm, TokenForm
 from chat.models import Image, Thread, Token
 
 RECENT_IMAGES = 8
@@ -134,6 +134,16 @@ def delete_account(request: HttpRequest) -> HttpResponse:
             logout(request)
             return redirect("login")
     return _account(request, deletion=form, status=422)
+
+
+class ChangePassword(PasswordChangeView):
+    """A new password for who knows the old one."""
+
+    form_class = ChangePasswordForm
+    success_url = "/account/"
+
+    def get_form_kwargs(self) -> dict[str, Any]:
+        return super().get_form_kwargs() | {"request": self.request}
 
 
 class SignIn(LoginView):

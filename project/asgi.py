@@ -1,7 +1,7 @@
 """The application as a server runs it: Daphne, uvicorn, or any other ASGI server.
 
-What a process needs beside its requests (chat/process.py) starts with the server and stops in order with it: by the
-lifespan events where the server has them, by project/daphne.py under Daphne, which has none.
+What a process needs beside its requests (chat/process.py) starts with the server and stops in order with it: by
+project/lifespan.py where the server has lifespan events, by project/daphne.py under Daphne, which has none.
 """
 
 from __future__ import annotations
@@ -9,11 +9,10 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from typing import Any
 
 from django.core.asgi import get_asgi_application
 
-from project import bodies, logs
+from project import bodies, lifespan, logs
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 _django = get_asgi_application()
@@ -22,19 +21,6 @@ from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402  Django
 
 from chat import process  # noqa: E402
 from chat.routing import websocket_urlpatterns  # noqa: E402
-
-
-async def _lifespan(scope: Any, receive: Any, send: Any) -> None:
-    while True:
-        message = await receive()
-        if message["type"] == "lifespan.startup":
-            await process.start()
-            await send({"type": "lifespan.startup.complete"})
-        elif message["type"] == "lifespan.shutdown":
-            await process.stop()
-            await send({"type": "lifespan.shutdown.complete"})
-            return
-
 
 if "daphne.server" in sys.modules:
     from project import daphne
@@ -45,5 +31,9 @@ if "daphne.server" in sys.modules:
 logging.getLogger("uvicorn.access").addFilter(logs.WithoutQueries())
 
 application = ProtocolTypeRouter(
-    {"http": bodies.bounded(_django), "websocket": URLRouter(websocket_urlpatterns), "lifespan": _lifespan}
+    {
+        "http": bodies.bounded(_django),
+        "websocket": URLRouter(websocket_urlpatterns),
+        "lifespan": lifespan.follow(process.start, process.stop),
+    }
 )

@@ -147,11 +147,12 @@ HEARTBEAT_SECONDS = env.int("HEARTBEAT_SECONDS", default=20)
 SLOW_CLIENT_SECONDS = env.int("SLOW_CLIENT_SECONDS", default=30)
 RECHECK_SECONDS = env.float("RECHECK_SECONDS", default=45.0)
 
-# What one person may have or ask for: unfinished runs everywhere together, the others in each web process
-LIMIT_CONNECTIONS = env.int("LIMIT_CONNECTIONS", default=1000)
+# What one person may have or ask for: unfinished runs everywhere together, the others in each web process. Far above
+# what a person does, and so far below what a process does that it takes many to fill one.
+LIMIT_CONNECTIONS = env.int("LIMIT_CONNECTIONS", default=100)
 LIMIT_COMMANDS_PER_MINUTE = env.int("LIMIT_COMMANDS_PER_MINUTE", default=1200)
 LIMIT_UPLOADS_PER_MINUTE = env.int("LIMIT_UPLOADS_PER_MINUTE", default=60)
-LIMIT_RUNS = env.int("LIMIT_RUNS", default=500)
+LIMIT_RUNS = env.int("LIMIT_RUNS", default=50)
 
 # People
 SIGNUP = _choice("SIGNUP", "open" if LOCAL else "closed", "open", "closed")
@@ -250,9 +251,13 @@ SECURE_SSL_REDIRECT = HTTPS
 # What each process is asked by itself: by its own address, in plain HTTP.
 PROBES = ("/healthz", "/readyz")
 SECURE_REDIRECT_EXEMPT = [f"^{probe[1:]}$" for probe in PROBES]
+# For how much of the domain browsers insist on HTTPS from then on, for a year. Only the domain's owner knows what else
+# lives there, so the checks that ask for all of it are silent.
+HSTS = _choice("HSTS", "host", "host", "subdomains", "preload")
 SECURE_HSTS_SECONDS = 60 * 60 * 24 * 365 if HTTPS else 0
-SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
-SECURE_HSTS_PRELOAD = HTTPS
+SECURE_HSTS_INCLUDE_SUBDOMAINS = HSTS in ("subdomains", "preload")
+SECURE_HSTS_PRELOAD = HSTS == "preload"
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS and TRUSTED_PROXIES else None
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS

@@ -72,6 +72,12 @@ def new_person(database: Database, url: str, password: str | None = None) -> Per
     return Person(url, name, id_, token)
 
 
+def outcomes(database: Database, run_id: str) -> list[str | None]:
+    """What each attempt of a run has come to; of one at work there is nothing to say yet."""
+    ((attempts,),) = database.query("SELECT attempts FROM chat_run WHERE id = %s", uuid.UUID(run_id))
+    return [attempt.get("outcome") for attempt in attempts]
+
+
 @asynccontextmanager
 async def signed_in(person: Person, password: str) -> AsyncIterator[httpx.AsyncClient]:
     """A browser, as far as cookies go, in which the person has signed in by the site's own form."""

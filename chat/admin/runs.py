@@ -36,6 +36,12 @@ class StateFilter(admin.SimpleListFilter):
                 return queryset.filter(status=status)
 
 
+WHY = {
+    str(Run.BrokenOff.LOST): "Its worker died or froze, or could not reach the database.",
+    str(Run.BrokenOff.HANDED_OVER): "Its worker was told to stop.",
+}
+
+
 @dataclass(frozen=True)
 class Attempt:
     """One worker's go at a run, as `Run.attempts` tells it."""
@@ -45,6 +51,15 @@ class Attempt:
     started_at: datetime
     ended_at: datetime | None
     outcome: str
+
+    @property
+    def word(self) -> SafeString:
+        return state(self.outcome, self.outcome.replace("_", " "))
+
+    @property
+    def why(self) -> str:
+        """Why another had to go on, where one had to."""
+        return WHY.get(self.outcome, "")
 
     @property
     def elapsed_ms(self) -> float | None:
@@ -67,7 +82,7 @@ class Runs(NeverDeleted, ViewOnly):
 
     @admin.display(description="status", ordering="status")
     def status_word(self, run: Run) -> SafeString:
-        return state(run.status)
+        return state(run.status, "recovered" if run.recovered else None)
 
     @admin.display(description="thread", ordering="thread__title")
     def thread_link(self, run: Run) -> SafeString:
@@ -106,6 +121,7 @@ class Runs(NeverDeleted, ViewOnly):
         obj: Any = None,
     ) -> HttpResponse:
         context |= {
+            "status_word": self.status_word(obj),
             "attempts": _attempts(obj),
             "waited_ms": (obj.started_at - obj.created_at).total_seconds() * 1000 if obj.started_at else None,
             "tool_calls": [call.as_object() for call in obj.tool_calls.order_by("started_at", "id")],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from uuid import UUID
@@ -46,9 +47,12 @@ class _Stream:
         self._is_ready = asyncio.Event()
 
     async def read(self, shown: Credential | None) -> AsyncGenerator[str]:
-        """Raises NotSignedIn, RateLimited, NotFound before the first piece. All that is held is let go at its end."""
+        """Raises NotSignedIn, RateLimited, NotFound, Unavailable before the first piece. All that is held is let go
+        at its end."""
         sockets.add(self)
         try:
+            if process.is_stopping():  # those that were open have been told already
+                raise Unavailable("This server is restarting. Try again in a moment.")
             user_id = await doors.watch().enter(shown, self)
             self._entered = entered = await opening.enter(
                 user_id, self._thread_id, self._after, self._is_ready.set
@@ -57,13 +61,21 @@ class _Stream:
             async for frame in entered.replay():
                 yield _line(frames.type_of(frame.text), frame.text, frame.seq)
             yield _line("caught_up", frames.caught_up(entered.head))
+            said_at = time.monotonic()
             while not (self._is_closed or entered.subscription.ended):
                 self._is_ready.clear()
                 ready = await entered.subscription.ready()
                 for frame in ready:
                     yield _line(frames.type_of(frame.text), frame.text, frame.seq)
-                if not (ready or entered.subscription.behind) and not await self._is_woken():
-                    yield ": still here\n\n"
+                if ready or not (entered.subscription.behind or await self._is_woken()):
+                    said_at = time.monotonic()
+                    if not ready:
+                        yield _STILL_HERE
+                elif (
+                    time.monotonic() - said_at > frames.HEARTBEAT_SECONDS
+                ):  # behind, while the log does not answer
+                    said_at = time.monotonic()
+                    yield _STILL_HERE
         finally:
             sockets.discard(self)
             doors.watch().leave(self)
@@ -87,6 +99,9 @@ async def _whole(first: str, rest: AsyncGenerator[str]) -> AsyncIterator[str]:
         yield first
         async for piece in rest:
             yield piece
+
+
+_STILL_HERE = ": still here\n\n"
 
 
 def _line(type_: str, text: str, seq: int | None = None) -> str:

@@ -16,11 +16,11 @@ from chat.agent import attachments, resume
 from chat.errors import RunLost
 from chat.log import Fence
 from chat.models import Image, Message, Run, Thread, ToolCall
-from chat.runs import rows
+from chat.runs import attempts, rows
 
 TITLE = "chat.title"
 LOST_MAX = 10
-"""After so many attempts in a row that just ceased, the run is what ends its workers."""
+"""After so many attempts in a row that were lost, the run is what ends its workers."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def claim(run_id: UUID, worker: str) -> Claim | None:
         if first is None or first.run.id != run_id or first.run.status == Run.Status.INTERRUPTED:
             return None
         run = first.run
-        if _lost_in_a_row(run) >= LOST_MAX:
+        if attempts.lost_in_a_row(run) >= LOST_MAX:
             _give_up(thread, run)
             return None
         again = run.answer is not None
@@ -95,11 +95,6 @@ def claim(run_id: UUID, worker: str) -> Claim | None:
         )
 
 
-def _lost_in_a_row(run: Run) -> int:
-    ends = [attempt.get("outcome", "lost") for attempt in reversed(run.attempts)]
-    return next((count for count, outcome in enumerate(ends) if outcome != "lost"), len(ends))
-
-
 def _give_up(thread: Thread, run: Run) -> None:
     text, reasoning = history.partial_text(rows.answer_of(run))
     message = (
@@ -125,10 +120,8 @@ def _take(thread: Thread, run: Run, worker: str) -> list[events.Event]:
         answers = [table.Insert(run.answer)]
         run.first_seq = thread.last_seq
     now = timezone.now()
-    if run.attempts and "outcome" not in run.attempts[-1]:
-        run.attempts[-1] |= {"outcome": "lost", "ended_at": now.isoformat()}
     run.attempt += 1
-    run.attempts.append({"attempt": run.attempt, "worker": worker, "started_at": now.isoformat()})
+    attempts.begin(run, worker, now)
     run.status = Run.Status.RUNNING
     run.started_at = run.started_at or now
     thread.active_run = run
@@ -247,6 +240,14 @@ def announce_image(claim: Claim, event: events.ImageReady) -> None:
         run = owned(claim)
         if Image.objects.filter(id=event.image.id, announced=False).update(announced=True):
             log.record(claim.thread_id, [event], run_id=run.id, fence=claim.fence)
+
+
+def hand_over(claim: Claim) -> None:
+    """Note that the attempt ends in order, and another goes on: it was not lost. Raises RunLost."""
+    with transaction.atomic():
+        run = owned(claim)
+        attempts.end(run, Run.BrokenOff.HANDED_OVER, timezone.now())
+        table.write(table.Update(run, ("attempts",)))
 
 
 def complete(claim: Claim, ending: rows.Ending) -> None:

@@ -13,6 +13,7 @@ from django.utils import timezone
 from chat import events, history, log, objects, table
 from chat.agent import checkpoints
 from chat.models import Image, Message, Run, Thread, ToolCall
+from chat.runs import attempts
 
 EXECUTE = "chat.execute"
 
@@ -246,8 +247,7 @@ def closed(run: Run, status: Run.Status, ending: Ending | None = None) -> table.
     if ending is not None:
         run.usage = ending.usage
         run.error = ending.error.model_dump() if ending.error else None
-    if run.attempts:
-        run.attempts[-1] |= {"outcome": str(status), "ended_at": now.isoformat()}
+    attempts.end(run, status, now)
     return table.Update(run, ("status", "current_step", "ended_at", "usage", "error", "attempts"))
 
 

@@ -73,6 +73,9 @@ def _start(server: Server) -> subprocess.Popen[bytes]:
         "max_wal_senders": "0",
         "max_wal_size": "512MB",
         "log_checkpoints": "off",
+        # What people wrote stands in the statements, and in the details, of what failed: neither belongs in a log.
+        "log_min_error_statement": "panic",
+        "log_error_verbosity": "terse",
     }
     if not server.durable:
         settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}

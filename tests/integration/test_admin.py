@@ -265,6 +265,20 @@ def test_runs_are_filtered_and_tell_of_attempts_timing_tokens_and_errors(admin: 
     assert "model_unreachable" in page(admin, "chat_run_changelist", q="answer fox")
 
 
+def test_a_run_that_another_attempt_goes_on_with_says_so_and_why(admin: Client, bert: User) -> None:
+    make_thread(bert, "A fox")
+    run = Run.objects.get()
+    assert "Its worker died" in page(admin, "chat_run_change", run.id)
+    assert ">recovered<" not in page(admin, "chat_run_changelist")
+    run.attempts[0]["outcome"] = "handed_over"
+    run.status = "running"
+    run.save()
+    shown = page(admin, "chat_run_change", run.id)
+    for told in (">handed over<", "Its worker was told to stop.", ">recovered<"):
+        assert told in shown
+    assert ">recovered<" in page(admin, "chat_run_changelist")
+
+
 def test_a_log_is_read_by_type_and_by_run(admin: Client, bert: User) -> None:
     thread = make_thread(bert, "A fox")
     run = Run.objects.get()

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import httpx
+import psycopg
 import pytest
 import pytest_asyncio
 from django.contrib.auth.models import User
@@ -263,6 +264,29 @@ async def test_a_session_that_ends_while_somebody_comes_in_by_it_lets_nobody_in(
         await coming
 
 
+async def test_a_door_that_could_not_be_asked_about_is_asked_about_again_soon(
+    watch: doors.Watch, database: Database
+) -> None:
+    ada = await in_thread(User.objects.create_user, "ada")
+    key = await in_thread(_session_of, ada)
+    connection = Connection()
+    await watch.enter(Credential("session", key), connection)
+    with psycopg.connect(database.url) as holder:
+        holder.execute("LOCK TABLE auth_user")
+        groups.exchange().send(groups.doors(), {"user_id": ada.pk})
+        waiting = (
+            "SELECT pid FROM pg_locks JOIN pg_database AS here ON here.oid = pg_locks.database"
+            " WHERE relation = 'auth_user'::regclass AND NOT granted AND here.datname = current_database()"
+        )
+        async with asyncio.timeout(AT_ONCE):
+            while not (asking := database.query(waiting)):
+                await asyncio.sleep(0.01)
+        # Both at once: who asks again finds the table free, and the person gone.
+        holder.execute("UPDATE auth_user SET is_active = false WHERE id = %s", [ada.pk])
+        database.query("SELECT pg_terminate_backend(%s)", asking[0][0])
+    assert await asyncio.wait_for(connection.closed, doors.AGAIN_SECONDS + AT_ONCE) == sockets.NOT_SIGNED_IN
+
+
 async def test_a_door_that_was_left_is_not_closed_later(watch: doors.Watch) -> None:
     ada = await in_thread(User.objects.create_user, "ada")
     key = await in_thread(_session_of, ada)
@@ -273,6 +297,14 @@ async def test_a_door_that_was_left_is_not_closed_later(watch: doors.Watch) -> N
     await in_thread(SessionStore(key).delete)
     assert await asyncio.wait_for(here.closed, AT_ONCE) == sockets.NOT_SIGNED_IN
     assert not gone.closed.done()
+
+
+async def test_deleting_somebody_closes_what_their_session_opened(watch: doors.Watch) -> None:
+    ada = await in_thread(User.objects.create_user, "ada")
+    connection = Connection()
+    await watch.enter(Credential("session", await in_thread(_session_of, ada)), connection)
+    await in_thread(ada.delete)
+    assert await asyncio.wait_for(connection.closed, AT_ONCE) == sockets.NOT_SIGNED_IN
 
 
 async def test_a_new_secret_key_does_not_sign_out_by_a_handshake(

@@ -13,12 +13,15 @@ import uuid
 import PIL.Image
 import pytest
 from django.contrib.auth.models import User
+from django.db import IntegrityError
 from django.test import Client
 
 from chat import threads
+from chat.models import Image
 from tests.client import Person, Refused
 from tests.conftest import StartServer
 from tests.fakes.openai_server import FakeOpenAI
+from tests.services import databases
 from tests.services.app import NEUTRAL, Kind
 from tests.services.databases import Database
 from tests.services.process import ROOT
@@ -78,6 +81,21 @@ async def test_no_text_and_no_secret_is_logged_even_when_all_is_logged(
             line for line in log.splitlines() if secret in line
         )
     assert "Traceback" not in log, log
+
+
+def test_what_fails_in_the_embedded_postgres_brings_no_text_into_its_log(database: Database) -> None:
+    ada = User.objects.create_user("ada")
+    text, failure = f"{TEXT}-{uuid.uuid4()}", f"failure_{uuid.uuid4().hex}"
+    kept = Image.objects.create(owner=ada, prompt=text, width=1, height=1)
+    database.query(f'ALTER TABLE chat_image ADD CONSTRAINT "{failure}" CHECK (width = 1)')
+    again = Image(id=kept.id, owner=ada, prompt=text, width=1, height=1)
+    wider = Image(owner=ada, prompt=text, width=2, height=1)
+    for image in (again, wider):
+        with pytest.raises(IntegrityError):
+            image.save(force_insert=True)
+    log = databases.SERVER.log.read_text(errors="replace")
+    assert failure in log, "the failures were to be logged"
+    assert text not in log
 
 
 ALLOWED = {"'self'", "'none'", "data:", "blob:"}

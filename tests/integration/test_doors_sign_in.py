@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django import Settings
 
+from tests.conftest import StartServer
+from tests.services.app import Kind
 from tests.services.databases import Database
+from tests.site import csrf_of
 
 PASSWORD = "correct horse battery"
 HOME, ELSEWHERE, PROXY = "203.0.113.7", "198.51.100.9", "10.0.0.1"
@@ -64,6 +68,23 @@ def test_guesses_on_the_account_page_count_as_well() -> None:
     assert User.objects.filter(username="ada", is_active=True).exists()
 
 
+def test_guesses_at_the_old_password_count_as_well() -> None:
+    browser = Client(REMOTE_ADDR=HOME)
+    browser.force_login(User.objects.get(username="ada"), "django.contrib.auth.backends.ModelBackend")
+
+    def change(old: str) -> Any:
+        new = "another horse altogether"
+        form = {"old_password": old, "new_password1": new, "new_password2": new}
+        return browser.post("/account/password/", form)
+
+    assert "Your old password was entered incorrectly" in change("guess").content.decode()
+    for place in range(9):
+        change(f"guess {place}")
+    assert change(PASSWORD).status_code == 429
+    assert sign_in("ada", PASSWORD).status_code == 429  # it is the same lock
+    assert User.objects.get(username="ada").check_password(PASSWORD)
+
+
 def test_others_and_other_addresses_are_not_locked_out() -> None:
     guess()
     assert not is_let_in(sign_in("ada", PASSWORD))
@@ -90,6 +111,21 @@ def test_what_a_stranger_says_of_his_address_changes_nothing() -> None:
     for place in range(10):
         assert not is_let_in(sign_in("ada", "guess", **{"X-Forwarded-For": f"192.0.2.{place}"}))
     assert sign_in("ada", PASSWORD, **{"X-Forwarded-For": ELSEWHERE}).status_code == 429
+
+
+@pytest.mark.parametrize("kind", ["daphne", "uvicorn"])
+async def test_a_server_counts_who_is_connected_to_it_whatever_he_says(
+    server: StartServer, database: Database, kind: Kind
+) -> None:
+    web = await server(kind)
+    async with httpx.AsyncClient(base_url=web.url, trust_env=False) as browser:
+        form = {"username": "ada", "password": "guess"}
+        form["csrfmiddlewaretoken"] = csrf_of((await browser.get("/login/")).text)
+        for made_up in (HOME, ELSEWHERE):
+            said = {"X-Forwarded-For": made_up, "X-Forwarded-Proto": "https"}
+            assert (await browser.post("/login/", data=form, headers=said)).status_code == 200
+    counted = database.query("SELECT host(ip_address), failures_since_start FROM axes_accessattempt")
+    assert counted == [("127.0.0.1", 2)]
 
 
 def test_a_trusted_proxy_says_who_is_asking(settings: Settings) -> None:

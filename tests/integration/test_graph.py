@@ -100,7 +100,8 @@ async def test_an_outside_painter_is_not_asked_again_in_silence(thread: Thread) 
     again = await thread.say("paint", run_context=context(BrokenOff(), ScriptedPainter(external=True)))
     said = [event.text for event in again.seen if isinstance(event, events.ToolCallProgress)]
     done = next(event for event in again.seen if isinstance(event, events.ToolCallCompleted))
-    assert said[0] == REPEATED
+    assert len(said) > 1
+    assert set(said) == {REPEATED}
     assert REPEATED in (done.tool_call.result or "")
 
     once = await thread.say("paint", run_context=context(thread.world, ScriptedPainter(external=True)))

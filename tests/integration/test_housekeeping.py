@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import re
 import time
 import uuid
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import PIL.Image
@@ -209,6 +211,44 @@ def test_picture_files_without_a_row_go_when_they_are_old_enough(ada: User) -> N
     assert not any(default_storage.exists(name) for name in lost)
     assert all(default_storage.exists(name) for name in (image.file, image.thumbnail, young))
     default_storage.delete(young)
+
+
+@pytest.mark.usefixtures("database")
+def test_a_file_that_somebody_else_deletes_keeps_no_other() -> None:
+    lost = [file(f"images/{uuid.uuid4()}.webp", hours=25) for _ in range(2)]
+    listed_only = Path(default_storage.path(f"images/{uuid.uuid4()}.webp"))
+    listed_only.symlink_to("nowhere")  # a name whose file is gone, whenever it is looked at
+    housekeeping.lost_pictures()
+    assert not any(default_storage.exists(name) for name in lost)
+    assert not listed_only.is_symlink()
+
+
+def test_a_folder_that_was_written_into_again_keeps_no_other(ada: User) -> None:
+    ids = [thread_of(ada).id for _ in range(3)]
+    spent = [file(images.preview_path(id_, "a.jpg"), hours=25) for id_ in ids]
+    written = Path(default_storage.path(images.preview_path(ids[1], "b")))
+    written.mkdir()  # what no look at the files sees, as one that came after the look
+    housekeeping.spent_previews()
+    assert not any(default_storage.exists(name) for name in spent)
+    written.rmdir()
+
+
+async def test_a_step_that_fails_keeps_no_other_waiting(
+    server: StartServer, database: Database, tmp_path: Path
+) -> None:
+    media = tmp_path / "media"
+    spent = media / "previews" / str(uuid.uuid4()) / "a.jpg"
+    spent.parent.mkdir(parents=True)
+    spent.touch()
+    os.utime(spent, (0, 0))
+    (media / "images").mkdir()
+    (media / "images" / "loop.webp").symlink_to("loop.webp")  # nobody can say whether this is a file
+    database.query("INSERT INTO django_session VALUES ('old', '', now() - interval '1 day')")
+    web = await server()
+    async with asyncio.timeout(10):
+        while spent.exists() or database.query("SELECT 1 FROM django_session"):
+            await asyncio.sleep(0.05)
+    assert set(re.findall(r"keeping house: (\w+) failed", web.log())) == {"lost_pictures"}
 
 
 def test_previews_go_once_their_run_has_ended(ada: User) -> None:

@@ -10,6 +10,7 @@ import httpx
 import PIL.Image
 import pytest
 import pytest_asyncio
+from pytest_django import Settings
 
 from chat import limits
 from chat.consumers.thread import REFUSED_MAX
@@ -105,6 +106,12 @@ async def test_uploads_that_come_too_fast_are_refused(ada: Person) -> None:
 
     assert [(await upload()).status_code for _ in range(UPLOADS + 1)] == [201] * UPLOADS + [429]
     assert len((await ada.http.get("/images")).json()["images"]) == UPLOADS
+
+
+def test_nobody_fills_a_worker_alone_nor_takes_their_last_run_by_letting_one_thread_s_messages_wait(
+    settings: Settings,
+) -> None:
+    assert 2 * limits.QUEUED_MAX < settings.LIMIT_RUNS <= settings.CHAT_CONCURRENCY / 10
 
 
 def test_people_whose_bucket_is_full_again_are_forgotten() -> None:

@@ -314,14 +314,15 @@ async def test_no_socket_opens_on_what_is_another_persons(site: Site, ada: Ada, 
         assert await nobody.closed() == 4401
         guessed = await open_tab(site.web.ws_url, path, token=f"bd_{secrets.token_urlsafe(32)}")
         assert await guessed.closed() == 4401
-        tab = await open_tab(site.web.ws_url, path, token=bob.token)
-        if kind == THEIRS:
-            assert await tab.closed() == 4404
-            assert tab.frames == []
-        else:
-            await tab.until("threads")
-            assert MARK not in json.dumps(tab.frames)
-            await tab.close()
+        for after in (None, 0):  # a snapshot, and the log itself
+            tab = await open_tab(site.web.ws_url, path, token=bob.token, after=after)
+            if kind == THEIRS:
+                assert await tab.closed() == 4404
+                assert tab.frames == []
+            else:
+                await tab.until("threads")
+                assert MARK not in json.dumps(tab.frames)
+                await tab.close()
 
 
 @pytest.mark.parametrize("type_", sorted(COMMANDS))

@@ -9,13 +9,19 @@ import pytest
 
 from tests.client import Person, Tab
 from tests.conftest import StartServer
+from tests.deaf import Deaf
+from tests.reliability.watching import until
 from tests.services.app import Kind
 from tests.services.databases import Database
-from tests.site import PACE, new_person
+from tests.site import PACE, new_person, outcomes
 from tests.state import State
 
 KINDS: tuple[Kind, ...] = ("daphne", "uvicorn")
 TAKEOVER_SECONDS = 12.0
+STOP_SECONDS = 8.0
+"""Far less than the grace that uvicorn is given: what it waits for must not be waited for."""
+LONG = 600_000
+"""So many letters are more than the kernel takes for a client that does not read, and less than a frame may have."""
 COUNTED = " ".join(map(str, range(1, 301)))
 
 
@@ -95,16 +101,42 @@ async def test_a_server_that_is_told_to_stop_says_so_and_hands_its_runs_over(
     ada = new_person(database, web.url)
     thread_id = await ada.thread()
     tab = await ada.ready(thread_id)
-    ack = await tab.say("count to 300")
-    await tab.hears(" 40 ")
-    stopping = asyncio.create_task(web.stopped(20))
-    assert await tab.closed() == 1012
+    async with ada.stream(thread_id) as stream:
+        ack = await tab.say("count to 300")
+        await tab.hears(" 40 ")
+        stopping = asyncio.create_task(web.stopped(STOP_SECONDS))
+        assert await tab.closed() == 1012
+        async with asyncio.timeout(STOP_SECONDS):
+            async for _ in stream:  # to its end, which is in order
+                pass
     assert await stopping in (0, -signal.SIGTERM)
     assert "Traceback" not in web.log(), web.log()
+    assert outcomes(database, ack["run_id"]) == ["handed_over"]
     await web.start()
     fresh = await check_goes_on(ada, thread_id, ack["run_id"], tab.state)
     assert fresh.state.texts == ["count to 300", COUNTED]
     await fresh.close()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_socket_that_does_not_read_keeps_no_run_from_being_handed_over(
+    server: StartServer, database: Database, kind: Kind
+) -> None:
+    web = await server(kind, DEMO_TOKENS_PER_SECOND=PACE)
+    ada = new_person(database, web.url)
+    thread_id = await ada.thread()
+    async with await ada.ready(thread_id) as long:
+        await long.hear("say: something long")
+    database.query("UPDATE chat_message SET text = repeat('x', %s) WHERE role = 'assistant'", LONG)
+    deaf = Deaf(ada, web.port, thread_id)
+    tab = await ada.ready(await ada.thread())
+    run_id = (await tab.say("count to 1500"))["run_id"]
+    await tab.hears(" 40 ")
+    stopping = asyncio.create_task(web.stopped(20))
+    assert await tab.closed() == 1012
+    await until(lambda: outcomes(database, run_id) == ["handed_over"], "hand-over", seconds=STOP_SECONDS)
+    assert await stopping in (0, -signal.SIGTERM)
+    deaf.socket.close()
 
 
 async def test_a_run_whose_worker_hangs_is_taken_over_and_the_old_one_does_no_harm(

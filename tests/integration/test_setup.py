@@ -101,9 +101,49 @@ def test_env_example_names_every_variable_that_the_settings_read_and_no_other() 
         assert block.startswith("# ")
 
 
-async def test_the_deployment_check_has_nothing_to_say_of_production_settings() -> None:
-    checked = await manage("check", "--deploy", "--fail-level", "WARNING", **PRODUCTION)
-    assert checked == (0, "System check identified no issues (0 silenced).\n")
+def test_env_example_shows_each_number_as_it_is_unless_set(settings: Settings) -> None:
+    numbers = re.findall(r"^#?([A-Z_]+)=([0-9]+)$", (ROOT / ".env.example").read_text(), re.MULTILINE)
+    shown = {name: int(number) for name, number in numbers if name != "PORT"}
+    assert "LIMIT_RUNS" in shown
+    assert shown == {name: getattr(settings, name) for name in shown}
+
+
+@pytest.mark.parametrize(("hsts", "silenced"), [("", 2), ("subdomains", 1), ("preload", 0)])
+async def test_the_deployment_check_has_nothing_to_say_of_production_settings(
+    hsts: str, silenced: int
+) -> None:
+    checked = await manage("check", "--deploy", "--fail-level", "WARNING", **PRODUCTION, HSTS=hsts)
+    assert checked == (0, f"System check identified no issues ({silenced} silenced).\n")
+
+
+ASK = """
+from django.test import Client
+print(Client().get("/healthz", secure=True).headers.get("Strict-Transport-Security"))
+"""
+
+
+@pytest.mark.parametrize(
+    ("env", "said"),
+    [
+        ({}, "max-age=31536000"),
+        ({"HSTS": "subdomains"}, "max-age=31536000; includeSubDomains"),
+        ({"HSTS": "preload"}, "max-age=31536000; includeSubDomains; preload"),
+        ({"ORIGINS": "https://chat.example.org,http://chat.example.org"}, "None"),
+    ],
+)
+async def test_browsers_are_told_to_insist_on_https_for_the_site_s_own_names_unless_for_more(
+    env: dict[str, str], said: str
+) -> None:
+    shell = await manage("shell", "-v", "0", "-c", ASK, **(PRODUCTION | env))
+    assert (shell.code, shell.output.splitlines()[-1]) == (0, said), shell.output
+
+
+def test_uvicorn_leaves_it_to_the_application_which_proxies_are_believed() -> None:
+    """By itself it believes whoever comes from loopback, and TRUSTED_PROXIES would say nothing."""
+    for name in ("deploy/Dockerfile", "deploy/backdrop-web@.service", "docs/deploy.md"):
+        text = (ROOT / name).read_text().replace("\\\n", " ")
+        (command,) = re.findall(r"uvicorn\W+project\.asgi:application.*", text)
+        assert "--no-proxy-headers" in command, name
 
 
 @pytest.mark.parametrize(
@@ -114,6 +154,7 @@ async def test_the_deployment_check_has_nothing_to_say_of_production_settings() 
         ({"CHAT_WORKER": "elsewhere"}, "CHAT_WORKER is 'elsewhere'"),
         ({"CHAT_VISION": "perhaps"}, "CHAT_VISION is 'perhaps'"),
         ({"SIGNUP": "maybe"}, "SIGNUP is 'maybe'"),
+        ({"HSTS": "forever"}, "HSTS is 'forever'"),
         ({"IMAGE_BACKEND": "oils"}, "IMAGE_BACKEND is 'oils'"),
         ({"IMAGE_BACKEND": "openai"}, "needs OPENAI_API_KEY"),
     ],

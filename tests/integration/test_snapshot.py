@@ -52,6 +52,7 @@ def thread_of_every_kind() -> Thread:
         prompt=question,
         status="running",
         attempt=2,
+        attempts=[{"attempt": 1, "worker": "host:7", "outcome": "lost"}, {"attempt": 2, "worker": "host:8"}],
         first_seq=thread.last_seq,
         queued_seq=thread.last_seq,
         started_at=now,
@@ -112,7 +113,9 @@ async def test_a_snapshot_says_of_each_row_what_its_object_says(thread: Thread) 
 
 async def test_the_rows_are_of_every_kind(thread: Thread) -> None:
     """Else the test above would say little."""
-    messages = (await read(thread))["messages"]
+    found = await read(thread)
+    messages = found["messages"]
+    assert [run["recovered"] for run in found["runs"]] == [True, False]
     assert {message["status"] for message in messages} == {"complete", "streaming", "queued"}
     assert any(message["attachments"] for message in messages)
     assert any(image["accent"] for message in messages for image in message["images"])

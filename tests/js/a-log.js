@@ -23,7 +23,7 @@ export function log(next) {
   const turns = 1 + Math.floor(next() * 4);
   for (let turn = 1; turn <= turns; turn += 1) {
     const ids = { run: `r${turn}`, ask: `u${turn}`, answer: `a${turn}` };
-    const run = { id: ids.run, thread_id: "t", message_id: null, status: "queued", attempt: 1, current_step: null, interrupts: [],
+    const run = { id: ids.run, thread_id: "t", message_id: null, status: "queued", attempt: 1, recovered: false, current_step: null, interrupts: [],
       error: null, usage: null, created_at: time(), started_at: null, ended_at: null };
     let ask = waiting ?? words({ id: ids.ask, run_id: ids.run, parent_id: head, role: "user", text: `question ${turn}`, created_at: time() });
     if (waiting) {
@@ -66,7 +66,7 @@ export function log(next) {
       live = { ...live, current_step: "model" };
     }
     if (chance(0.3)) {
-      live = { ...live, attempt: 2 };
+      live = { ...live, attempt: 2, recovered: true };
       answer = { ...answer, text: answer.text.slice(0, answer.text.length >> 1) };
       add("run_recovered", { run: live });
       add("message_restarted", { message_id: answer.id, attempt: 2, text: answer.text });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { codeUnits, parts, stepsLine } from "../../static/chat/js/parts.js";
+import { codeUnits, parts, recoveryLine, stepsLine } from "../../static/chat/js/parts.js";
 
 const answer = (fields) => ({ text: "", reasoning: "", tool_calls: [], created_at: "2026-01-01T00:00:00.000Z", ...fields });
 const call = (id, offset, started = "2026-01-01T00:00:03.000Z") => ({ id, text_offset: offset, started_at: started });
@@ -26,4 +26,11 @@ test("the steps' line says what an answer took", () => {
   assert.equal(stepsLine(answer({ tool_calls: [{ ...call("c1", 0), status: "running" }] })), "Using 1 tool");
   assert.equal(stepsLine(answer({ reasoning: "Hm", tool_calls: [call("c1", 0), call("c2", 0)] })), "Thought for 3 s · used 2 tools");
   assert.equal(stepsLine(answer({ reasoning: "Hm" })), "Thought it over");
+});
+test("an answer that another attempt goes on with says so, with its number from the third on; a person's retry does not", () => {
+  const said = (attempt, recovered) => recoveryLine({ attempt, recovered });
+  assert.equal(said(1, false), "");
+  assert.equal(said(2, false), "");
+  assert.equal(said(2, true), "Picked up again where it was interrupted");
+  assert.equal(said(3, true), "Picked up again where it was interrupted · attempt 3");
 });

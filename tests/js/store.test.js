@@ -11,7 +11,7 @@ const a = (fields) => ({
   ...fields,
 });
 const run = (fields) => ({
-  id: "r1", thread_id: "t", message_id: null, status: "running", attempt: 1, current_step: null, interrupts: [],
+  id: "r1", thread_id: "t", message_id: null, status: "running", attempt: 1, recovered: false, current_step: null, interrupts: [],
   error: null, usage: null, created_at: "2026-01-01T00:00:00.000Z", started_at: null, ended_at: null, ...fields,
 });
 const numbered = (frames) => frames.map((frame, at) => ({ seq: at + 1, at: "", thread_id: "t", ...frame }));

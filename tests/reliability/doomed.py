@@ -266,7 +266,7 @@ def serve(program: str, port: str) -> None:
     else:
         import uvicorn
 
-        uvicorn.run("project.asgi:application", port=int(port), ws="websockets-sansio")
+        uvicorn.run("project.asgi:application", port=int(port), ws="websockets-sansio", proxy_headers=False)
 
 
 def main(marks: Path, program: str, *rest: str) -> None:

@@ -12,6 +12,7 @@ from tests.client import Frame, Person
 from tests.conftest import StartServer, StartWorker
 from tests.reliability.watching import Watcher, agree, until
 from tests.services.databases import Database
+from tests.site import outcomes
 from tests.soak.figures import report
 
 
@@ -43,7 +44,9 @@ async def test_a_worker_that_is_asked_to_stop_hands_its_runs_to_another_at_once(
         await agree([watcher], person)
         assert watcher.tab
         assert watcher.tab.state.texts[-1] == " ".join(str(number) for number in range(1, 231))
-        assert [event["type"] for event in watcher.events].count("run_recovered") == 1
+        (recovered,) = (event for event in watcher.events if event["type"] == "run_recovered")
+        assert recovered["run"]["recovered"]
+        assert outcomes(database, ack["run_id"]) == ["handed_over", "completed"]
     assert second.alive
     longest = max(silence(watcher.events) for watcher in watchers)
     report("hand-over by SIGTERM", exited_seconds=exited_seconds, longest_silence_seconds=longest)

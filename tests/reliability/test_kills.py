@@ -6,16 +6,20 @@ import asyncio
 import itertools
 import signal
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import pytest
 
+from chat.agent.tools.generate_image import REPEATED
 from tests.client import Frame, Person
 from tests.conftest import StartServer, StartWorker
-from tests.reliability.conftest import StartDoomed
+from tests.fakes.openai_server import FakeOpenAI
+from tests.reliability.conftest import Doomed, StartDoomed
 from tests.reliability.watching import Watcher, agree, state_at, until
+from tests.services.app import Worker
 from tests.services.databases import Database
 from tests.soak.figures import LONG, count, percentile, report, took_over
 
@@ -31,6 +35,7 @@ TEXT = (
     "complete-before",
     "complete-after",
     "prune-before",
+    "prune-after",
 )
 PAINT = (
     "checkpoint-before@3",
@@ -50,6 +55,13 @@ PAINT = (
     "noted-after",
 )
 PICTURE = "a small red fox in square format"
+ASKED = {
+    "tool-start": (1, False),
+    "tool-middle": (2, True),
+    "effect-before": (2, True),
+    "effect-after": (1, False),
+}
+"""By where its first worker dies: how often an outside painter is asked for a picture, and whether the call says so."""
 
 
 @dataclass
@@ -80,14 +92,7 @@ async def test_a_run_outlives_a_worker_that_is_killed_at_any_place(
     web = await server("uvicorn", **env)
     rescuer = await worker(**env)
     workers = doomed("worker", *specs, CHAT_CONCURRENCY="1", **env)
-    await workers.forked()
-    await until(lambda: len(heartbeats(database)) == len(specs) + 1, "workers", seconds=30)
-    rescuer.send_signal(signal.SIGSTOP)  # so that each of the others gets one of the runs
-    turns = await asyncio.gather(*(_turn(ada.at(web.url), said) for _ in specs))
-    await until(lambda: waiting_jobs(database) == 0, "job for everyone", seconds=20)
-    rescuer.send_signal(signal.SIGCONT)
-    await workers.acted()
-    await asyncio.gather(*(one.watcher.state_of(one.run_id, seconds=60) for one in turns))
+    turns = await _outlived(workers, rescuer, ada.at(web.url), [said] * len(specs), database)
     await check(turns, said, database)
 
     hits = workers.hits()
@@ -101,6 +106,41 @@ async def test_a_run_outlives_a_worker_that_is_killed_at_any_place(
         takeover_p50_seconds=percentile(waits, 0.5),
         takeover_p99_seconds=percentile(waits, 0.99),
     )
+
+
+async def test_an_outside_painter_is_asked_again_only_for_what_was_not_kept_and_the_call_says_so(
+    server: StartServer,
+    worker: StartWorker,
+    doomed: StartDoomed,
+    redis_url: str,
+    database: Database,
+    ada: Person,
+) -> None:
+    prompts = [f"fox number {number}" for number in range(len(ASKED))]
+    async with FakeOpenAI() as openai:
+        env: dict[str, Any] = {
+            "REDIS_URL": redis_url,
+            "CHAT_WORKER": "external",
+            "OPENAI_BASE_URL": openai.base_url,
+            "IMAGE_BACKEND": "openai",
+        }
+        web = await server("uvicorn", **env)
+        rescuer = await worker(**env)
+        workers = doomed("worker", *ASKED, CHAT_CONCURRENCY="1", **env)
+        said = [f"paint {prompt}" for prompt in prompts]
+        turns = await _outlived(workers, rescuer, ada.at(web.url), said, database)
+        died_at = workers.pids()
+        came_to = {}
+        for prompt, one in zip(prompts, turns, strict=True):
+            await check([one], f"paint {prompt}", database)
+            ((attempts, result),) = database.query(
+                "SELECT run.attempts, call.result FROM chat_run AS run"
+                " JOIN chat_toolcall AS call ON call.run_id = run.id WHERE run.id = %s",
+                uuid.UUID(one.run_id),
+            )
+            came_to[died_at[_pid(attempts[0])]] = (openai.count(prompt), REPEATED in result)
+        assert came_to == ASKED
+    count(kills_survived=len(ASKED))
 
 
 async def test_a_takeover_a_rescue_and_a_title_outlive_their_worker_too(
@@ -124,6 +164,21 @@ async def test_a_takeover_a_rescue_and_a_title_outlive_their_worker_too(
     await check(turns, "count to 60", database)
     await until(lambda: untitled(database) == 0, "titles", seconds=20)
     count(kills_survived=len(first.specs) + len(second.specs))
+
+
+async def _outlived(
+    workers: Doomed, rescuer: Worker, person: Person, said: Sequence[str], database: Database
+) -> list[Turn]:
+    """Each of the workers gets one of these messages and dies of it; the turns, when the rescuer has ended them."""
+    await workers.forked()
+    await until(lambda: len(heartbeats(database)) == len(said) + 1, "workers", seconds=30)
+    rescuer.send_signal(signal.SIGSTOP)  # so that each of the others gets one of the runs
+    turns = await asyncio.gather(*(_turn(person, text) for text in said))
+    await until(lambda: waiting_jobs(database) == 0, "job for everyone", seconds=20)
+    rescuer.send_signal(signal.SIGCONT)
+    await workers.acted()
+    await asyncio.gather(*(one.watcher.state_of(one.run_id, seconds=60) for one in turns))
+    return turns
 
 
 async def _turn(person: Person, said: str) -> Turn:
@@ -181,10 +236,15 @@ def takeovers(
     sql = "SELECT attempts FROM chat_run WHERE thread_id = coalesce(%s, thread_id)"
     for (attempts,) in database.query(sql, thread_id):
         for lost, again in itertools.pairwise(attempts):
-            died = killed.get(int(lost["worker"].rsplit(":", 1)[1]))
+            died = killed.get(_pid(lost))
             if died is not None:
                 waits.append(datetime.fromisoformat(again["started_at"]).timestamp() - died)
     return waits
+
+
+def _pid(attempt: dict[str, Any]) -> int:
+    """Which process made it."""
+    return int(attempt["worker"].rsplit(":", 1)[1])
 
 
 def stuck(database: Database) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import tempfile
 import time
@@ -84,8 +85,8 @@ async def test_sockets_and_runs_outlive_a_restart_of_postgres(
     await agree([idle], person)
     assert watcher.tab.state.texts[-1] == " ".join(str(number) for number in range(1, 301))
     assert idle.tab.state.texts == ["say: before", "before", "say: meanwhile", "meanwhile"]
-    recovered = next(event for event in watcher.events if event["type"] in ("run_recovered", "run_started"))
-    assert recovered
+    recovered = [event["run_id"] for event in watcher.events if event["type"] == "run_recovered"]
+    assert set(recovered) == {ack["run_id"]}, "the run that was at work went on from where it was"
     assert web.alive
     report(
         f"Postgres down for {DOWN_SECONDS:g} s ({number.name}, {kind})",
@@ -94,3 +95,32 @@ async def test_sockets_and_runs_outlive_a_restart_of_postgres(
         runs_over_after_seconds=time.monotonic() - up_at,
     )
     assert refused_seconds < 5
+
+
+@pytest.mark.parametrize(
+    ("kind", "number"), [("daphne", signal.SIGKILL), ("uvicorn", signal.SIGKILL), ("uvicorn", signal.SIGSTOP)]
+)
+async def test_a_server_that_is_told_to_stop_while_postgres_is_away_is_gone_in_time(
+    kind: Kind, number: signal.Signals, server: StartServer, postgres: OwnPostgres
+) -> None:
+    database = await postgres.migrated()
+    web = await server(kind, other_database=database, DEMO_TOKENS_PER_SECOND="60")
+    person = await asyncio.to_thread(new_person, database, web.url)
+    watcher = await Watcher(person, await person.thread()).connect()
+    assert watcher.tab
+    await watcher.tab.say("count to 300")
+    await watcher.tab.until("assistant_delta", seconds=20)
+    children = Path(f"/proc/{postgres.pid}/task/{postgres.pid}/children").read_text().split()
+    frozen = [int(pid) for pid in children] if number == signal.SIGSTOP else []
+    for pid in frozen:
+        os.kill(pid, signal.SIGSTOP)
+    postgres.send_signal(number)
+    began = time.monotonic()
+    try:
+        stopping = asyncio.create_task(web.stopped(20))
+        assert await watcher.tab.closed() == 1012
+        assert await stopping in (0, -signal.SIGTERM)
+    finally:
+        for pid in frozen:
+            os.kill(pid, signal.SIGCONT)
+    report(f"SIGTERM without Postgres ({number.name}, {kind})", exited_seconds=time.monotonic() - began)

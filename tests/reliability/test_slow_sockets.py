@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import os
-import secrets
-import socket
-import struct
 import time
 from pathlib import Path
 
@@ -15,6 +11,7 @@ import pytest
 
 from tests.client import Closed, Person, Tab
 from tests.conftest import StartServer
+from tests.deaf import Deaf
 from tests.reliability.watching import Watcher, agree
 from tests.services.app import Kind
 from tests.services.databases import Database
@@ -26,51 +23,6 @@ TURNS = 30
 MEBIBYTE = 2**20
 SOCKETS = 8
 FLOOD_SECONDS = 20 if LONG else 3
-
-
-class Deaf:
-    """A WebSocket client over a bare socket that reads nothing after the handshake."""
-
-    def __init__(self, person: Person, port: int, thread_id: str) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port))
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        key = base64.b64encode(secrets.token_bytes(16)).decode()
-        lines = (
-            f"GET /ws/threads/{thread_id}/ HTTP/1.1",
-            f"Host: 127.0.0.1:{port}",
-            "Connection: Upgrade",
-            "Upgrade: websocket",
-            "Sec-WebSocket-Version: 13",
-            f"Sec-WebSocket-Key: {key}",
-            f"Authorization: Bearer {person.token}",
-        )
-        self.socket.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
-        assert self.socket.recv(12) == b"HTTP/1.1 101"
-
-    def say(self, text: str) -> bool:
-        """Send a text frame, if the server still takes it."""
-        data = text.encode()
-        length = (
-            bytes([0x80 | len(data)]) if len(data) < 126 else bytes([0xFE]) + struct.pack(">H", len(data))
-        )
-        self.socket.settimeout(1)
-        try:
-            self.socket.sendall(b"\x81" + length + bytes(4) + data)
-        except OSError:
-            return False
-        return True
-
-    def is_let_go(self) -> bool:
-        """Whether the server has ended the connection: read what is left of it."""
-        self.socket.settimeout(45)
-        try:
-            while self.socket.recv(1 << 20):
-                pass
-        except ConnectionResetError:
-            pass
-        except TimeoutError:
-            return False
-        return True
 
 
 def resident(pid: int) -> int:

@@ -31,6 +31,7 @@ NEUTRAL = {
     "IMAGE_MODEL": "",
     "IMAGE_BACKEND": "",
     "TRUSTED_PROXIES": "",
+    "HSTS": "",
     "DEBUG": "",
     "LOG_LEVEL": "INFO",
 }
@@ -55,6 +56,9 @@ class WebServer(Python):
                 str(self.port),
                 "--ws",
                 "websockets-sansio",
+                "--no-proxy-headers",
+                "--timeout-graceful-shutdown",
+                "15",
             ],
         }
         super().__init__(

@@ -1,267 +1,65 @@
-"""Shows that every control is needed: takes each out of a copy of the project, and sees its test fail.
+"""Shows that controls are needed: takes each out of a copy of the project, and sees its test fail.
 
     python -m tests.soak.mutations [NAME...]
 
-Each mutation is a replacement in one file. The copy lies in a temporary folder, with a database server of its own.
-Ends with 1 when a test does not notice, or when a mutation fits its file no more.
+NAME is a part of a control's name; without any it is all of them. The copy lies in a temporary folder, with a database
+server of its own. A test runs first with everything in its place: one that fails there shows nothing. The exit code is
+0, or the sum of what was met: 1 for a test that did not notice, 2 for one that fails without any change, 4 for one that
+did not end in time.
 """
 
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import IntEnum
 from pathlib import Path
+from typing import NamedTuple
+
+from tests.soak import controls, controls_of_doors
+from tests.soak.controls import Mutation
 
 ROOT = Path(__file__).resolve().parents[2]
-COPIED = ("chat", "project", "templates", "static", "tests", "manage.py", "pyproject.toml", "package.json")
+COPIED = (
+    ".env.example",
+    "benchmarks",
+    "chat",
+    "deploy",
+    "docs",
+    "manage.py",
+    "package.json",
+    "project",
+    "pyproject.toml",
+    "static",
+    "templates",
+    "tests",
+)
 LINKED = (".venv", "node_modules")
 SECONDS = 240
 
-
-@dataclass(frozen=True)
-class Mutation:
-    """A control taken out, and the test that must notice."""
-
-    name: str
-    path: str
-    old: str
-    new: str
-    test: str
+MUTATIONS = controls.MUTATIONS + controls_of_doors.OF_DOORS
 
 
-R = "tests/reliability"
-MUTATIONS = (
-    Mutation(
-        "the fence of the log",
-        "chat/log.py",
-        "part.run_id IS NULL OR (thread.active_run_id = part.run_id AND thread.active_attempt = part.attempt)",
-        "true",
-        f"{R}/test_fencing.py",
-    ),
-    Mutation(
-        "the fence of the checkpoints",
-        "chat/agent/checkpoints.py",
-        "if await fence.fetchone() is None:",
-        "if await fence.fetchone() is False:",
-        f"{R}/test_fencing.py",
-    ),
-    Mutation(
-        "the fence of rows and pictures",
-        "chat/runs/claims.py",
-        "if thread is None or (thread.active_run_id, thread.active_attempt) != claim.fence:",
-        "if thread is None:",
-        f"{R}/test_fencing.py",
-    ),
-    Mutation(
-        "a claim raises the attempt",
-        "chat/runs/claims.py",
-        "run.attempt += 1",
-        "run.attempt = 1",
-        f"{R}/test_fencing.py -k two",
-    ),
-    Mutation(
-        "silent workers are looked for",
-        "chat/worker.py",
-        "await app.job_manager.finish_job(job, status=Status.FAILED, delete_job=True)",
-        "pass",
-        f"{R}/test_kills.py -k text",
-    ),
-    Mutation(
-        "locks of frozen owners end",
-        "project/postgres/__init__.py",
-        "-c idle_in_transaction_session_timeout=4s ",
-        "",
-        f"{R}/test_fencing.py -k frozen",
-    ),
-    Mutation(
-        "checkpoints' transactions end",
-        "chat/agent/checkpoints.py",
-        "configure=_bound_transactions,",
-        "",
-        f"{R}/test_fencing.py -k frozen",
-    ),
-    Mutation(
-        "who waits for a lock is told so",
-        "project/postgres/__init__.py",
-        " -c lock_timeout=2s",
-        "",
-        f"{R}/test_held_rows.py",
-    ),
-    Mutation(
-        "the log's writer waits for nobody",
-        "chat/log.py",
-        '"FOR NO KEY UPDATE SKIP LOCKED"',
-        '"FOR NO KEY UPDATE"',
-        f"{R}/test_held_rows.py",
-    ),
-    Mutation(
-        "the answer is stored with what it stored",
-        "chat/runs/requests.py",
-        "table.write(table.Insert(honoured))",
-        "str(honoured)",
-        f"{R}/test_kills.py -k ack-before",
-    ),
-    Mutation(
-        "a picture is told of once",
-        "chat/runs/claims.py",
-        "Image.objects.filter(id=event.image.id, announced=False)",
-        "Image.objects.filter(id=event.image.id)",
-        f"{R}/test_kills.py -k painting",
-    ),
-    Mutation(
-        "a picture that was not told of is",
-        "chat/runs/claims.py",
-        "told = [*happened[:-1], *_unannounced(run, call), happened[-1]]",
-        "told = [*happened]",
-        f"{R}/test_kills.py -k painting",
-    ),
-    Mutation(
-        "what was written is taken back at a takeover",
-        "chat/execution.py",
-        "await in_thread(runs.restart, claim, restarted.text, restarted.reasoning)",
-        "pass",
-        f"{R}/test_kills.py -k text",
-    ),
-    Mutation(
-        "the feed looks at the log",
-        "chat/feed.py",
-        "if (topic := self._topics.get(thread_id)) is not None and topic.look(head)",
-        "if (topic := self._topics.get(thread_id)) is not None and False",
-        f"{R}/test_redis.py",
-    ),
-    Mutation(
-        "a snapshot's place is kept in merged frames",
-        "chat/feed.py",
-        "if since < self.position:",
-        "if False:",
-        f"{R}/test_feed_behind.py",
-    ),
-    Mutation(
-        "a socket's unread amount is bounded",
-        "chat/flow.py",
-        "return self._bytes + size <= UNRECEIVED_BYTES_MAX or not self._marks",
-        "return True",
-        f"{R}/test_slow_sockets.py -k bounded_amount_and",
-    ),
-    Mutation(
-        "who does not read is not read from",
-        "project/daphne.py",
-        "self._reading.hold()",
-        "pass",
-        f"{R}/test_slow_sockets.py -k asks",
-    ),
-    Mutation(
-        "bad frames end a socket",
-        "chat/consumers/thread.py",
-        "if self._bad_frames >= BAD_FRAMES_MAX:",
-        "if False:",
-        f"{R}/test_frames.py -k uvicorn",
-    ),
-    Mutation(
-        "clients are told to come back",
-        "chat/process.py",
-        "    await sockets.close_all()\n",
-        "",
-        "tests/integration/test_restarts.py -k told",
-    ),
-    Mutation(
-        "durations are not negative",
-        "chat/runs/rows.py",
-        "call.duration_ms = max(0, int((now - call.started_at).total_seconds() * 1000))",
-        "call.duration_ms = int((now - call.started_at).total_seconds() * 1000)",
-        f"{R}/test_clocks.py",
-    ),
-    Mutation(
-        "the last step is found by its number",
-        "chat/agent/checkpoints.py",
-        "(metadata ->> 'step')::int DESC, ",
-        "",
-        f"{R}/test_clocks.py",
-    ),
-    Mutation(
-        "files of a row that was not saved are taken back",
-        "chat/images.py",
-        "if not _may_be_saved(image):",
-        "if False:",
-        f"{R}/test_broken_connections.py",
-    ),
-    Mutation(
-        "files of a row that was saved stay",
-        "chat/images.py",
-        "if not _may_be_saved(image):",
-        "if True:",
-        f"{R}/test_broken_connections.py",
-    ),
-    Mutation(
-        "a command is honoured once",
-        "chat/runs/requests.py",
-        "if known is not None:",
-        "if False:",
-        f"{R}/test_machine.py",
-    ),
-    Mutation(
-        "a replay begins behind what the tab has",
-        "chat/replay.py",
-        "thread_id = thread.id AND seq > %s",
-        "thread_id = thread.id AND seq >= %s",
-        f"{R}/test_machine.py",
-    ),
-    Mutation(
-        "a run that ends its workers ends",
-        "chat/runs/claims.py",
-        "if _lost_in_a_row(run) >= LOST_MAX:",
-        "if False:",
-        f"{R}/test_clocks.py {R}/test_giving_up.py",
-    ),
-    Mutation(
-        "an append is answered when it is committed",
-        "chat/prepared.py",
-        "                self._results.append(result)\n",
-        "                self._results.append(result)\n"
-        "                if self._answered is not None and not self._answered.done():\n"
-        "                    self._answered.set_result(None)\n",
-        "tests/integration/test_prepared.py",
-    ),
-    Mutation(
-        "an end that is not the newest is read anew",
-        "chat/agent/ends.py",
-        'if end is None or end.stored.checkpoint["id"] != checkpoint_id:',
-        "if end is None:",
-        "tests/integration/test_ends.py",
-    ),
-    Mutation(
-        "a body that is too large is kept nowhere",
-        "project/daphne.py",
-        "http_protocol.WebRequest = _Request",
-        "pass",
-        "tests/integration/test_bodies.py -k daphne",
-    ),
-    Mutation(
-        "a body that is too large is refused",
-        "project/bodies.py",
-        "if received > settings.BODY_BYTES_MAX:",
-        "if False:",
-        "tests/integration/test_bodies.py -k uvicorn",
-    ),
-    Mutation(
-        "an answer that does not end is cut short",
-        "chat/agent/openai_stream.py",
-        "if self._room < 0 and self._finish_reason is None:",
-        "if False:",
-        "tests/integration/test_cut_short.py -k uvicorn",
-    ),
-    Mutation(
-        "a checkpoint is sent whole before its sync",
-        "chat/agent/checkpoints.py",
-        "await connection.wait(generators.send(connection.pgconn))",
-        "pass",
-        "tests/integration/test_checkpoints.py -k larger",
-    ),
-)
+class Result(IntEnum):
+    """What came of taking a control out; the value is its part of the exit code."""
+
+    NOTICED = 0
+    MISSED = 1
+    RED = 2
+    LATE = 4
+
+
+class Ended(NamedTuple):
+    """How a test ended: pytest's exit code, None where it had to be ended, and the first that it complained of."""
+
+    code: int | None
+    why: str
 
 
 def copy(to: Path) -> None:
@@ -275,47 +73,62 @@ def copy(to: Path) -> None:
         (to / name).symlink_to(ROOT / name)
 
 
-def run(test: str, mutation: Mutation | None = None) -> tuple[int, str]:
-    """How the test ends in a copy (pytest's exit code, and why), with the control taken out."""
-    with tempfile.TemporaryDirectory(prefix="mutation-", ignore_cleanup_errors=True) as folder:
-        to = Path(folder)
-        copy(to)
-        if mutation is not None:
-            changed = to / mutation.path
-            text = changed.read_text()
-            if mutation.old not in text:
-                raise LookupError(f"{mutation.name}: {mutation.path} has no {mutation.old!r}")
-            changed.write_text(text.replace(mutation.old, mutation.new))
-        paths, *options = test.split(" -k ")
-        command = [sys.executable, "-m", "pytest", "-x", "-q", *paths.split()]
-        if options:
-            command += ["-k", options[0]]
-        env = {**os.environ, "PYTHONPATH": folder}
+@contextmanager
+def without(mutation: Mutation, folder: Path) -> Iterator[None]:
+    """In the copy, the control is taken out for so long. Raises LookupError where it is not there."""
+    path = folder / mutation.path
+    whole = path.read_text()
+    if mutation.old not in whole:
+        raise LookupError(f"{mutation.name}: {mutation.path} has no {mutation.old!r}")
+    path.write_text(whole.replace(mutation.old, mutation.new))
+    yield
+    path.write_text(whole)
+
+
+def run(test: str, folder: Path) -> Ended:
+    """Run the test in the copy as it stands."""
+    command = [sys.executable, "-m", "pytest", "-x", "-q", *shlex.split(test)]
+    env = {**os.environ, "PYTHONPATH": str(folder)}
+    log = folder / "pytest.log"  # no pipe: what a test that was ended has started could hold it open
+    with log.open("wb") as said:
         try:
-            done = subprocess.run(
-                command, cwd=to, env=env, capture_output=True, text=True, timeout=SECONDS, check=False
-            )
+            code = subprocess.run(
+                command, cwd=folder, env=env, stdout=said, stderr=said, timeout=SECONDS, check=False
+            ).returncode
         except subprocess.TimeoutExpired:
-            return 1, f"not over after {SECONDS} s"
-        why = next((line[1:].strip() for line in done.stdout.splitlines() if line.startswith("E  ")), "")
-        return done.returncode, why[:110]
+            return Ended(None, f"not over after {SECONDS} s")
+    lines = log.read_text(errors="replace").splitlines()
+    complaint = next((line[1:].strip() for line in lines if line.startswith("E  ")), "")
+    return Ended(code, (complaint or next(reversed(lines), ""))[:110])
+
+
+def show(mutation: Mutation, before: Ended, folder: Path) -> tuple[Result, str]:
+    """Take the control out, and see whether its test notices; `before` is how that ended with everything in place."""
+    if before.code != 0:
+        return Result.RED, before.why
+    with without(mutation, folder):
+        ended = run(mutation.test, folder)
+    if ended.code is None:
+        return Result.LATE, ended.why
+    return Result.NOTICED if ended.code == 1 else Result.MISSED, ended.why
 
 
 def main(*names: str) -> int:
-    code, why = run(f"{R}/test_clocks.py {R}/test_giving_up.py {R}/test_feed_behind.py")
-    if code != 0:
-        raise SystemExit(f"the copy does not work: {why}")
-    missed = 0
-    for mutation in MUTATIONS:
-        if names and not any(name in mutation.name for name in names):
-            continue
-        code, why = run(mutation.test, mutation)
-        missed += code != 1
-        print(
-            f"{'noticed' if code == 1 else 'MISSED '} without: {mutation.name} ({mutation.test}): {why}",
-            flush=True,
-        )
-    return 1 if missed else 0
+    chosen = [one for one in MUTATIONS if not names or any(name in one.name for name in names)]
+    if not chosen:
+        raise SystemExit(f"No control is named like {' or '.join(names)}.")
+    code = 0
+    before: dict[str, Ended] = {}
+    with tempfile.TemporaryDirectory(prefix="mutations-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        copy(folder)
+        for mutation in chosen:
+            if mutation.test not in before:
+                before[mutation.test] = run(mutation.test, folder)
+            result, why = show(mutation, before[mutation.test], folder)
+            code |= result
+            print(f"{result.name:8}without: {mutation.name} ({mutation.test}): {why}", flush=True)
+    return code
 
 
 if __name__ == "__main__":

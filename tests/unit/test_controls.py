@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
+import ast
+import re
+import shlex
+from collections import Counter
+
 from tests.services.process import ROOT
 from tests.soak.mutations import MUTATIONS
 
 
-def test_every_control_that_a_mutation_takes_out_is_there() -> None:
-    assert [one.name for one in MUTATIONS if one.old not in (ROOT / one.path).read_text()] == []
+def test_every_control_is_in_one_place_and_what_is_left_without_it_is_a_program() -> None:
+    for one in MUTATIONS:
+        text = (ROOT / one.path).read_text()
+        assert text.count(one.old) == 1, one.name
+        ast.parse(text.replace(one.old, one.new))
+
+
+def test_every_control_has_a_name_of_its_own() -> None:
+    assert [name for name, count in Counter(one.name for one in MUTATIONS).items() if count > 1] == []
+
+
+def test_the_tests_that_are_to_notice_are_there() -> None:
+    fixtures = (ROOT / "tests/integration/conftest.py").read_text()  # which have parameters of their own
+    for one in MUTATIONS:
+        paths = [ROOT / word for word in shlex.split(one.test) if word.endswith(".py")]
+        texts = [fixtures, *(path.read_text() for path in paths)]
+        chosen = shlex.split(one.test)[len(paths) :]
+        for word in set(re.findall(r"[\w-]+", " ".join(chosen))) - {"-k", "and"}:
+            assert any(word in text for text in texts), (one.name, word)
 
 
 def test_the_documentation_names_every_control_and_no_other() -> None:

@@ -2,6 +2,7 @@
  * An answer cut into what is shown one below the other: text, tool call, text.
  *
  * @typedef {import("./types.js").Message} Message
+ * @typedef {import("./types.js").Run} Run
  * @typedef {import("./types.js").ToolCall} ToolCall
  * @typedef {{start: number, text: string, call?: undefined} | {call: ToolCall}} Part
  */
@@ -46,6 +47,12 @@ export function stepsLine(message) {
   const seconds = first ? Math.round((Date.parse(first.started_at) - Date.parse(message.created_at)) / 1000) : 0;
   const thought = seconds >= 1 ? `Thought for ${seconds} s` : "Thought it over";
   return [thought, used].filter(Boolean).join(" · ");
+}
+
+/** What is said of an answer that another attempt goes on with, or "". @param {Run} run */
+export function recoveryLine(run) {
+  if (!run.recovered) return "";
+  return `Picked up again where it was interrupted${run.attempt > 2 ? ` · attempt ${run.attempt}` : ""}`;
 }
 
 /** @param {string} text */

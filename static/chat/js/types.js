@@ -21,7 +21,7 @@
  * @typedef {{code: string, message: string, retryable: boolean}} RunError
  * @typedef {"queued" | "running" | "interrupted" | "completed" | "failed" | "stopped"} RunStatus
  * @typedef {{id: string, thread_id: string, message_id: string | null, status: RunStatus, attempt: number,
- *   current_step: string | null, error: RunError | null, usage: Record<string, number> | null, created_at: string,
+ *   recovered: boolean, current_step: string | null, error: RunError | null, usage: Record<string, number> | null, created_at: string,
  *   started_at: string | null, ended_at: string | null}} Run
  * @typedef {{type: string, seq?: number, run_id?: string, [field: string]: any}} Frame
  * @typedef {{type: string, id: string, [field: string]: unknown}} Command

@@ -8,7 +8,7 @@ import { act, arrange, clone, copy, mark, ref, say } from "chat/dom.js";
 import { ToolCard } from "chat/elements/tool-card.js";
 import { thumbnail } from "chat/elements/lightbox.js";
 import { Prose } from "chat/markdown.js";
-import { parts, stepsLine } from "chat/parts.js";
+import { parts, recoveryLine, stepsLine } from "chat/parts.js";
 import { since, duration, tick } from "chat/time.js";
 import { asked, title } from "chat/tools.js";
 
@@ -165,7 +165,7 @@ export class ChatMessage extends HTMLElement {
     if (message.status === "streaming" && run?.status === "interrupted") return "Waiting for you";
     if (this.#silent && message.status === "streaming") return "Nothing has come for a while. It goes on as soon as it can.";
     if (this.#silent && run?.status === "queued") return "Still waiting to start. It is kept, and begins as soon as it can.";
-    if (message.status === "streaming" && run && run.attempt > 1) return "Picked up again where it was interrupted";
+    if (message.status === "streaming" && run?.recovered) return recoveryLine(run);
     if (message.role === "assistant") return message.error?.message ?? "";
     if (!run) return "";
     return {
