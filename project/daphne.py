@@ -20,7 +20,10 @@ from daphne.server import Server
 from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
 from django.conf import settings
 
+from project import leaving
+
 LOOK_SECONDS = 0.02
+LEAVE_SECONDS = 5.0
 MESSAGES_WAITING_MAX = 100
 
 
@@ -133,6 +136,7 @@ def follow(start: Callable[[], Awaitable[None]], stop: Callable[[], Awaitable[No
         reactor.stop()  # type: ignore[misc]  # its stub lacks the self of a method
 
     def ended(_: object) -> None:
+        leaving.within(LEAVE_SECONDS)
         if reactor.running:
             halt()
 

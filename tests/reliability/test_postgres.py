@@ -9,6 +9,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import AsyncIterator
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -98,7 +99,7 @@ async def test_sockets_and_runs_outlive_a_restart_of_postgres(
 
 
 @pytest.mark.parametrize(
-    ("kind", "number"), [("daphne", signal.SIGKILL), ("uvicorn", signal.SIGKILL), ("uvicorn", signal.SIGSTOP)]
+    ("kind", "number"), list(product(("daphne", "uvicorn"), (signal.SIGKILL, signal.SIGSTOP)))
 )
 async def test_a_server_that_is_told_to_stop_while_postgres_is_away_is_gone_in_time(
     kind: Kind, number: signal.Signals, server: StartServer, postgres: OwnPostgres

@@ -9,6 +9,10 @@ from typing import Any
 from procrastinate.contrib.django.management.commands import procrastinate
 
 from chat import db, groups, worker
+from project import leaving
+
+STOP_SECONDS = 15.0
+"""How long a stop may take at the most; a hand-over needs a few seconds."""
 
 
 class Command(procrastinate.Command):
@@ -29,6 +33,7 @@ async def _work() -> None:
     groups.exchange()
     worker.current().start()
     await ended.wait()
+    leaving.within(STOP_SECONDS)
     await worker.current().stop()
     await groups.close()
     await db.close()
