@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from playwright.async_api import FilePayload, expect
+import asyncio
+
+from playwright.async_api import FilePayload, Route, expect
 
 from tests.browser.conftest import OpenDevice
 from tests.client import Person
@@ -33,6 +35,26 @@ async def test_enter_sends_shift_enter_does_not_and_a_draft_survives_a_reload(
     await tab.page.reload()
     await expect(tab.field).to_have_value("")
     await expect(tab.field).to_be_focused()
+
+
+async def test_what_is_typed_while_the_page_is_loading_stays(
+    site: Site, ada: Person, device: OpenDevice
+) -> None:
+    desk = await device(site, ada)
+    tab = await desk.open()
+    come = asyncio.Event()
+
+    async def late(route: Route) -> None:
+        await come.wait()
+        await route.continue_()
+
+    await tab.page.route("**/main*.js", late)
+    await tab.page.reload(wait_until="commit")
+    await tab.field.fill("say: early")
+    await expect(tab.send).to_be_disabled()
+    come.set()
+    await expect(tab.send).to_be_enabled()  # which the page's script does, when it finds a text
+    await expect(tab.field).to_have_value("say: early")
 
 
 async def test_the_demo_model_says_what_it_is_in_one_quiet_line(

@@ -63,8 +63,9 @@ export class ChatComposer extends HTMLElement {
 
   /** Another thread: its draft comes back. @param {string | null} threadId */
   open(threadId) {
+    const early = this.#key ? "" : this.#field.value; // typed while the page was still loading
     this.#key = `backdrop:draft:${threadId ?? "new"}`;
-    this.#field.value = localStorage.getItem(this.#key) ?? "";
+    this.#field.value = early || (localStorage.getItem(this.#key) ?? "");
     this.#files = [];
     this.#complaint = "";
     this.#typed();
