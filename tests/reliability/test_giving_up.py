@@ -52,8 +52,15 @@ async def test_a_run_that_is_handed_over_again_and_again_goes_on(database: Datab
         claim = runs.claim(run_id, "another")
         assert lost
         assert claim
+        ending = runs.Ending(text="too late", reasoning="")
         with pytest.raises(RunLost):
             runs.hand_over(lost)
+        with pytest.raises(RunLost):
+            runs.restart(lost, "", "")
+        with pytest.raises(RunLost):
+            runs.complete(lost, ending)
+        with pytest.raises(RunLost):
+            runs.fail(lost, ending)
         runs.complete(claim, runs.Ending(text="done", reasoning=""))
         told = [attempt["outcome"] for attempt in Run.objects.get(id=run_id).attempts]
         assert told == ["handed_over"] * (LOST_MAX + 1) + ["lost", "completed"]

@@ -43,7 +43,7 @@ MUTATIONS = (
         "chat/runs/claims.py",
         "if thread is None or (thread.active_run_id, thread.active_attempt) != claim.fence:",
         "if thread is None:",
-        f"{RELIABILITY}/test_fencing.py",
+        f"{RELIABILITY}/test_giving_up.py -k handed_over",
     ),
     Mutation(
         "a claim raises the attempt",
